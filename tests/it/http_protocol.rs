@@ -2,10 +2,10 @@
 
 use campaigns_tests::{Answer, Backend, Socket, TestApp, node_passes};
 use reqwest::{
-    Method, StatusCode,
+    Method, RequestBuilder, StatusCode,
     header::{HeaderMap, HeaderValue},
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 #[tokio::test]
 async fn the_audits_of_graphql_over_http_pass_without_an_error_or_a_warning() {
@@ -380,6 +380,71 @@ async fn cross_origin_requests_are_limited_to_allowed_origins() {
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(refused.headers()["access-control-allow-origin"], "https://app.example.com");
     assert_eq!(refused.headers()["access-control-expose-headers"], "retry-after");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_that_allowed_pages_can_read() {
+    let settings = campaigns_server::Settings {
+        cors_origins: vec!["https://app.example.com".parse().unwrap()],
+        ..Default::default()
+    };
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
+    let acme = app.organization("acme").await;
+    let ask = async || {
+        let request = acme.member.request(Method::POST, "/graphql");
+        let request = request.header("origin", "https://app.example.com");
+        request.json(&json!({ "query": "{ feedCursor }" })).send().await.unwrap()
+    };
+    app.panic_at_the_clock(true);
+    let response = ask().await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example.com");
+    let body: Json = response.json().await.unwrap();
+    assert_eq!(body["errors"][0]["extensions"]["code"], "INTERNAL", "{body:#}");
+    app.panic_at_the_clock(false);
+    assert_eq!(ask().await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn caches_are_told_which_headers_an_answer_depends_on() {
+    let app = TestApp::on(Backend::Sqlite).start().await;
+    let acme = app.organization("acme").await;
+    let vary = async |request: RequestBuilder| {
+        let response = request.send().await.unwrap();
+        let values = response.headers().get_all("vary").iter();
+        let values = values.flat_map(|value| value.to_str().unwrap().split(','));
+        let mut names: Vec<_> = values.map(|name| name.trim().to_lowercase()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let of_origins = "access-control-request-headers origin";
+    let large = json!({ "query": "{ __schema { types { name description } } }" });
+    let post = || acme.member.request(Method::POST, "/graphql");
+    assert_eq!(vary(post().json(&large)).await, format!("accept-encoding {of_origins}"));
+    assert_eq!(vary(post().json(&json!({ "query": "{ feedCursor }" }))).await, of_origins);
+    assert_eq!(vary(app.client(None).request(Method::GET, "/healthz")).await, of_origins);
+}
+
+#[tokio::test]
+async fn methods_other_than_get_and_post_are_refused_without_reading_a_body() {
+    let app = TestApp::on(Backend::Sqlite).start().await;
+    let acme = app.organization("acme").await;
+    for method in [Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH] {
+        let request = acme.member.request(method.clone(), "/graphql");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(response.headers()["allow"], "GET, POST", "{method}");
+        let length = response.headers()["content-length"].to_str().unwrap();
+        let length: usize = length.parse().unwrap();
+        assert!(length > 0, "{method}");
+        // a response to HEAD has the length of the one to another method, and no body
+        let expected = if method == Method::HEAD { 0 } else { length };
+        assert_eq!(response.bytes().await.unwrap().len(), expected, "{method}");
+        let unknown = app.client(None).request(method.clone(), "/graphql").send().await.unwrap();
+        assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED, "{method}");
+    }
+    let path = acme.member.request(Method::POST, "/graphql/");
+    assert_eq!(path.send().await.unwrap().status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

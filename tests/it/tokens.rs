@@ -64,6 +64,55 @@ async fn without_a_valid_token_nothing_is_answered() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_accepted_is_refused_before_and_after_its_times() {
+    let app = TestApp::on(Backend::Sqlite).start().await;
+    let acme = app.organization("acme").await;
+    let (now, hour) = (Utc::now().timestamp(), 3_600);
+    let claims = json!({ "sub": "x", "org_id": acme.id, "nbf": now - hour, "exp": now + hour });
+    let client = app.client(Some(TestApp::sign(&claims)));
+    for (ahead, status) in [
+        (0, StatusCode::OK),
+        (2 * hour, StatusCode::UNAUTHORIZED),
+        (0, StatusCode::OK),
+        (-2 * hour, StatusCode::UNAUTHORIZED),
+        (0, StatusCode::OK),
+    ] {
+        app.set_clock_ahead(ahead);
+        let answer = client.ask("{ feedCursor }", json!({})).await;
+        assert_eq!(answer.status, status, "{ahead}");
+        if status == StatusCode::UNAUTHORIZED {
+            let why = "The token is expired or not valid yet.";
+            assert_eq!(answer.error()["message"], why, "{ahead}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_accepted_is_refused_once_a_character_of_it_is_another() {
+    let app = TestApp::on(Backend::Sqlite).start().await;
+    let acme = app.organization("acme").await;
+    let token = acme.member.token.clone().unwrap();
+    assert_eq!(status(&app, Some(token.clone())).await.0, StatusCode::OK);
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        panic!("{token}")
+    };
+    let other = acme.admin.token.clone().unwrap();
+    let claims_of_admin = other.split('.').nth(1).unwrap();
+    let flipped: String = signature.chars().rev().collect();
+    for wrong in [
+        format!("{header}.{claims_of_admin}.{signature}"),
+        format!("{header}.{claims}.{flipped}"),
+        format!("{header}.{claims}."),
+        format!("{token}.{signature}"),
+        format!("{token}x"),
+    ] {
+        let refused = status(&app, Some(wrong.clone())).await;
+        assert_eq!(refused, (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned()), "{wrong}");
+    }
+    assert_eq!(status(&app, Some(token)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_token_is_verified_before_the_rest_of_a_request() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let anonymous = app.client(None);

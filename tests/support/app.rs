@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -53,6 +53,8 @@ pub struct TestApp {
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
     clock_panics: Arc<AtomicBool>,
+    /// The seconds by which the service's clock is ahead.
+    clock_ahead: Arc<AtomicI64>,
     panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
     /// Connections for the rows that tests prepare, if those of the service are behind row
@@ -187,10 +189,11 @@ impl TestAppBuilder {
         let service_database = Database::connect(&options, Some(observer)).await.unwrap();
         let sql = database.connect().await;
         let clock_panics = Arc::new(AtomicBool::new(false));
-        let panics_now = Arc::clone(&clock_panics);
+        let clock_ahead = Arc::new(AtomicI64::new(0));
+        let (panics_now, ahead) = (Arc::clone(&clock_panics), Arc::clone(&clock_ahead));
         let clock = Clock::new(move || {
             assert!(!panics_now.load(Ordering::SeqCst), "as the test wants");
-            Utc::now()
+            Utc::now() + TimeDelta::seconds(ahead.load(Ordering::SeqCst))
         });
         let mut settings = self.settings;
         if settings.query_timeout == Settings::default().query_timeout {
@@ -218,6 +221,7 @@ impl TestAppBuilder {
             statements,
             panics,
             clock_panics,
+            clock_ahead,
             http: reqwest::Client::new(),
             unrestricted,
             _pooler: pooler,
@@ -364,6 +368,11 @@ impl TestApp {
     /// From now on, reading the clock panics, or no longer does.
     pub fn panic_at_the_clock(&self, panics: bool) {
         self.clock_panics.store(panics, Ordering::SeqCst);
+    }
+
+    /// From now on, the service's clock is ahead by this many seconds, or behind if there are fewer than none.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.clock_ahead.store(seconds, Ordering::SeqCst);
     }
 
     /// The next sender of a statement that contains this word panics. Returns whether it has.

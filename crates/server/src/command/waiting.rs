@@ -19,7 +19,14 @@ use campaigns_tasks::{Panicked, caught};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{arguments::ListenAddress, database::not_connected};
-use crate::{PublicUrl, http, listen::Acceptor};
+use crate::{
+    PublicUrl,
+    http::{
+        respond,
+        routes::{also_below, cors},
+    },
+    listen::Acceptor,
+};
 
 /// How long to wait before the next attempt to connect.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -82,14 +89,14 @@ fn router(origins: &[HeaderValue], url: Option<&PublicUrl>) -> Router {
             "/readyz",
             get(async || (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")),
         )
-        .fallback(async || http::respond::unavailable(Refusal::busy()))
+        .fallback(async || respond::unavailable(Refusal::busy()))
         // the next request is for the service itself
         .layer(map_response(async |mut response: Response| {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }))
-        .layer(http::cors(origins));
-    http::also_below(url.map_or("", PublicUrl::prefix), router)
+        .layer(cors(origins));
+    also_below(url.map_or("", PublicUrl::prefix), router)
 }
 
 /// The result of waiting for the database.

@@ -65,16 +65,16 @@ fn weighted(part: &str) -> Option<(&str, f32)> {
     Some((name.trim(), weight))
 }
 
-/// Refuses a request whose client accepts no response, and marks one whose client accepts only encoded ones.
+/// The response to a request whose client accepts no response. Marks one whose client accepts only encoded ones.
 /// The handshake of a socket has no content, so the header does not matter there.
-pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
+pub(super) fn refusal(request: &mut Request) -> Option<Response> {
     if request.headers().contains_key(header::UPGRADE) {
         request.headers_mut().remove(header::ACCEPT_ENCODING);
-        return next.run(request).await;
+        return None;
     }
     let accepted = Accepted::of(request.headers());
     if accepted.accepts_identity() {
-        return next.run(request).await;
+        return None;
     }
     let why = if !accepted.accepts_any() {
         "No response has an encoding that this header accepts. Accept identity, gzip, br or zstd."
@@ -82,12 +82,20 @@ pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
         "A stream is not encoded. Accept identity."
     } else {
         request.extensions_mut().insert(MustEncode);
-        return next.run(request).await;
+        return None;
     };
     let mut refused =
         respond::refused(MediaType::Json, StatusCode::NOT_ACCEPTABLE, Error::bad_input(NAME, why));
     refused.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    refused
+    Some(refused)
+}
+
+/// [`refusal`] as a layer of a router.
+pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
+    match refusal(&mut request) {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    }
 }
 
 /// Whether these are the extensions of a marked response.
@@ -95,14 +103,27 @@ pub(super) fn must_encode(extensions: &Extensions) -> bool {
     extensions.get::<MustEncode>().is_some()
 }
 
-/// Marks the response of a marked request.
-pub(super) async fn mark(request: Request, next: Next) -> Response {
-    let must_encode = request.extensions().get::<MustEncode>().copied();
-    let mut response = next.run(request).await;
-    if let Some(mark) = must_encode {
-        response.extensions_mut().insert(mark);
+/// The mark of a request, if it has one.
+pub(super) struct Mark(Option<MustEncode>);
+
+pub(super) fn mark_of(request: &Request) -> Mark {
+    Mark(request.extensions().get().copied())
+}
+
+impl Mark {
+    /// Marks the response of the request.
+    pub(super) fn put_on(self, mut response: Response) -> Response {
+        if let Some(mark) = self.0 {
+            response.extensions_mut().insert(mark);
+        }
+        response
     }
-    response
+}
+
+/// Marks the response of a marked request, as a layer of a router.
+pub(super) async fn mark(request: Request, next: Next) -> Response {
+    let mark = mark_of(&request);
+    mark.put_on(next.run(request).await)
 }
 
 #[cfg(test)]

@@ -11,11 +11,7 @@ use std::{
 };
 
 use async_graphql::Response as GraphqlResponse;
-use axum::{
-    body::Body,
-    extract::{Request as HttpRequest, State},
-    response::Response,
-};
+use axum::{body::Body, extract::Request as HttpRequest, response::Response};
 use campaigns_graphql::{Code, Error};
 use campaigns_operation::Operation;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
@@ -32,7 +28,7 @@ use super::{
 };
 use crate::{App, caller::Refusal, listen::peer::Peer, operation::RunningOperation};
 
-pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
+pub(super) async fn handle(app: App, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
     if upgrade::is_requested(&parts) {
         return upgrade::answer(app, &mut parts).await;

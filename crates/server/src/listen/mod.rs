@@ -20,7 +20,6 @@ mod stream;
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use axum::Router;
 use campaigns_tasks::{Task, caught};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1};
@@ -29,11 +28,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, Semaphore, watch},
 };
-use tower::ServiceExt;
 
 pub(crate) use acceptor::Acceptor;
 
-use crate::Settings;
+use crate::{Settings, http::routes::Routes};
 use peer::Peer;
 use stream::TimedStream;
 
@@ -44,18 +42,18 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Each takes one of the places, all of which are free.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     settings: &Settings,
     places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 ) {
     let all = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
-    let acceptor = Mutex::new(Acceptor::new(listener));
+    let (acceptor, routes) = (Mutex::new(Acceptor::new(listener)), Arc::new(routes));
     let accepting = Task::new("accept loop");
     accepting
         .run(|| async {
             let mut acceptor = acceptor.lock().await;
-            accept(&mut acceptor, &router, settings, &places, stop.clone()).await;
+            accept(&mut acceptor, &routes, settings, &places, stop.clone()).await;
         })
         .await;
     drop(acceptor);
@@ -66,7 +64,7 @@ pub(crate) async fn serve(
 /// Accepts connections until `stop` is true.
 async fn accept(
     acceptor: &mut Acceptor,
-    router: &Router,
+    routes: &Arc<Routes>,
     settings: &Settings,
     places: &Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
@@ -86,7 +84,7 @@ async fn accept(
         }
         let peer = Peer::default();
         let stream = TimedStream::new(stream, peer.clone(), settings.timeouts, place);
-        let serving = serve_peer(stream, peer, router.clone(), stop.clone());
+        let serving = serve_peer(stream, peer, Arc::clone(routes), stop.clone());
         tokio::spawn(caught("connection", serving));
     }
 }
@@ -95,16 +93,16 @@ async fn accept(
 async fn serve_peer(
     stream: TimedStream<TcpStream>,
     peer: Peer,
-    router: Router,
+    routes: Arc<Routes>,
     mut stop: watch::Receiver<bool>,
 ) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (peer, router) = (peer.clone(), router.clone());
+        let (peer, routes) = (peer.clone(), Arc::clone(&routes));
         let active = peer.begin_request();
         async move {
             let mut request = request.map(|body| peer.request_body(body));
             request.extensions_mut().insert(peer.clone());
-            let response = router.oneshot(request).await?;
+            let response = routes.answer(request).await;
             if peer.has_unread_body() {
                 // lets hyper see the dropped body before it writes the header: unless the rest has already arrived,
                 // it adds `Connection: close`, without which a proxy reuses the connection
