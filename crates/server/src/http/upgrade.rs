@@ -61,8 +61,8 @@ pub(super) async fn answer(app: App, parts: &mut Parts) -> Response {
     peer.become_socket(socket::MAX_PENDING_BYTES);
     let size = app.settings.max_body;
     upgrade
-        // there are thousands of sockets
-        .read_buffer_size(4 * 1024)
+        // there are thousands of sockets, whose messages to the service are small
+        .read_buffer_size(1024)
         .write_buffer_size(8 * 1024)
         .max_message_size(size)
         .max_frame_size(size)

@@ -29,7 +29,8 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 /// The queue of a socket or a stream, bounded in messages and in bytes. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queue {
-    sender: mpsc::Sender<QueuedMessage>,
+    /// Boxed, as the channel has room for 32 of them from the start, and most sockets have none waiting.
+    sender: mpsc::Sender<Box<QueuedMessage>>,
     bytes: Arc<Semaphore>,
     max_bytes: usize,
     /// The organization's budget, once the organization is known.
@@ -50,13 +51,13 @@ struct Room {
 
 /// A place in the queue for one message.
 pub(crate) struct QueueSlot<'a> {
-    permit: mpsc::Permit<'a, QueuedMessage>,
+    permit: mpsc::Permit<'a, Box<QueuedMessage>>,
     room: Room,
 }
 
 impl QueueSlot<'_> {
     pub(crate) fn send(self, message: Message) {
-        self.permit.send(QueuedMessage { message, room: self.room });
+        self.permit.send(Box::new(QueuedMessage { message, room: self.room }));
     }
 }
 
@@ -113,7 +114,8 @@ impl Queue {
         let permits = u32::try_from(OVERHEAD.min(self.max_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
         let room = Room { _bytes: bytes.map_err(|_| QueueClosed)?, _held: None };
-        self.sender.try_send(QueuedMessage { message, room }).map_err(|_| QueueClosed)
+        let queued = Box::new(QueuedMessage { message, room });
+        self.sender.try_send(queued).map_err(|_| QueueClosed)
     }
 }
 
@@ -125,7 +127,7 @@ pub(crate) fn start(
     patience: Duration,
     permits: Permits,
 ) -> (Queue, tokio::task::JoinHandle<()>) {
-    let (sender, mut queued) = mpsc::channel::<QueuedMessage>(QUEUE);
+    let (sender, mut waiting) = mpsc::channel::<Box<QueuedMessage>>(QUEUE);
     let max_bytes = max_bytes.clamp(OVERHEAD, Semaphore::MAX_PERMITS);
     let queue = Queue {
         sender,
@@ -135,16 +137,17 @@ pub(crate) fn start(
         patience,
     };
     let writing = async move {
-        while let Some(first) = queued.recv().await {
+        while let Some(first) = waiting.recv().await {
             // waiting messages are sent together; each part is progress
             let mut next = Some(first);
             let mut fed = Vec::new();
-            while let Some(QueuedMessage { message, room }) = next.take() {
+            while let Some(queued) = next.take() {
+                let QueuedMessage { message, room } = *queued;
                 if !matches!(timeout(patience, sink.feed(message)).await, Ok(Ok(()))) {
                     return;
                 }
                 fed.push(room);
-                next = if fed.len() < QUEUE { queued.try_recv().ok() } else { None };
+                next = if fed.len() < QUEUE { waiting.try_recv().ok() } else { None };
             }
             if !matches!(timeout(patience, sink.flush()).await, Ok(Ok(()))) {
                 return;
