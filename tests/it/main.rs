@@ -51,6 +51,7 @@ mod socket_protocol;
 mod statements;
 mod tenant_isolation;
 mod timeline;
+mod tls;
 mod tokens;
 mod traces;
 mod upkeep;

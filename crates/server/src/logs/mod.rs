@@ -51,10 +51,7 @@ impl Log {
         let mut layers = vec![written.with_filter(filter.and(no_spans)).boxed()];
         // a layer that is `None` would take an interest in all spans, and they would all be made
         if let Some(traces) = &traces {
-            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
-            let layer = layer.with_location(false).with_threads(false);
-            layers
-                .push(layer.with_tracked_inactivity(false).with_filter(filter_fn(is_span)).boxed());
+            layers.push(traces.layer().with_filter(filter_fn(is_span)).boxed());
         }
         tracing_subscriber::registry().with(layers).init();
         Ok(Self { _traces: traces, lines })
