@@ -13,6 +13,7 @@
 
 mod adopt;
 mod column;
+mod counts;
 mod error;
 mod m0001_neighbours;
 mod m0002_campaigns;
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_horizons::Horizons),
             Box::new(m0013_event_ids::EventIds),
             Box::new(m0014_upkeep::Upkeep),
+            Box::new(counts::Added(counts::MACHINES)),
         ]
     }
 }
@@ -290,7 +292,10 @@ where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
 {
-    m0014_upkeep::restore_triggers(&SchemaManager::new(connection)).await
+    let manager = SchemaManager::new(connection);
+    // first those that have been replaced since
+    counts::restore_triggers(&manager).await?;
+    m0014_upkeep::restore_triggers(&manager).await
 }
 
 /// Removes positions in the feed that several events of an organization have from all of these events but

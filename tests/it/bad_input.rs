@@ -532,8 +532,9 @@ async fn the_queries_of_a_dashboard_page_are_allowed(app: TestApp) {
     acme.populated(50).await;
     let figures = "sends queued sent delivered bounced failed opens clicks unsubscribes complaints \
                    bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints \
-                   deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate \
-                   complaintRate firstEventAt lastEventAt";
+                   machineOpens machineClicks uniqueHumanOpens uniqueHumanClicks deliveryRate \
+                   openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate \
+                   humanOpenRate humanClickRate firstEventAt lastEventAt";
     let page = format!(
         "{{ campaigns(first: 50) {{ totalCount pageInfo {{ hasNextPage endCursor }} \
       nodes {{

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use campaigns_tests::{Organization, Socket, TestApp, on_every_database};
+use campaigns_tests::{Backend, Organization, Socket, TestApp, on_every_database};
 use sea_orm::QueryResult;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 const FIGURES: &str = "sends queued sent delivered bounced failed opens clicks unsubscribes \
-    complaints bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints deliveryRate \
-    openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate firstEventAt \
-    lastEventAt";
+    complaints bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints machineOpens \
+    machineClicks uniqueHumanOpens uniqueHumanClicks deliveryRate openRate clickRate clickToOpenRate \
+    bounceRate unsubscribeRate complaintRate humanOpenRate humanClickRate firstEventAt lastEventAt";
 
 async fn stats_of_all(organization: &Organization) -> HashMap<Uuid, Json> {
     let query = format!("{{ campaigns(first: 500) {{ nodes {{ id stats {{ {FIGURES} }} }} }} }}");
@@ -83,6 +83,7 @@ async fn compare(app: &TestApp, organization: &Organization) {
         if !with_sends.contains(id) {
             assert_eq!(stats["sends"], 0);
             assert_eq!(stats["bounceRate"], Json::Null);
+            assert_eq!(stats["humanOpenRate"], Json::Null);
             assert_eq!(stats["lastEventAt"], Json::Null);
         }
     }
@@ -129,6 +130,23 @@ async fn recount(app: &TestApp, organization: &Organization) {
                 ));
             }
         }
+        let machine = match app.database.backend {
+            Backend::Sqlite => "json_type(e.metadata, '$.machine') = 'true'",
+            Backend::Postgres => "e.metadata @> '{\"machine\": true}'",
+        };
+        for (event, all, sends) in [
+            ("open", "machineOpens", "uniqueHumanOpens"),
+            ("click", "machineClicks", "uniqueHumanClicks"),
+        ] {
+            let of_type = format!("{events} AND e.event_type = '{event}'");
+            counts.push((all, format!("SELECT count(*) AS n {of_type} AND {machine}")));
+            counts.push((
+                sends,
+                format!(
+                    "SELECT count(DISTINCT e.send_id) AS n {of_type} AND ({machine}) IS NOT TRUE"
+                ),
+            ));
+        }
         for (name, sql) in counts {
             let counted = number(&app.rows(&sql).await[0], "n");
             assert_eq!(stats[name], counted, "{name}: {sql}");
@@ -139,6 +157,8 @@ async fn recount(app: &TestApp, organization: &Organization) {
             ("bounceRate", "bounced", "sends"),
             ("unsubscribeRate", "uniqueUnsubscribes", "delivered"),
             ("complaintRate", "uniqueComplaints", "delivered"),
+            ("humanOpenRate", "uniqueHumanOpens", "delivered"),
+            ("humanClickRate", "uniqueHumanClicks", "delivered"),
         ] {
             let expected = rate(stats[part].as_i64().unwrap(), stats[whole].as_i64().unwrap());
             assert_eq!(stats[name], expected, "{name} of {stats:#}");
@@ -163,7 +183,7 @@ fn exact_rate(part: i64, whole: i64, decimals: usize) -> Json {
     json!(format!("{}.{:0decimals$}0", digits / unit, digits % unit).parse::<f64>().unwrap())
 }
 
-const RATES: [(&str, &str, &str); 7] = [
+const RATES: [(&str, &str, &str); 9] = [
     ("deliveryRate", "delivered", "sends"),
     ("openRate", "uniqueOpens", "delivered"),
     ("clickRate", "uniqueClicks", "delivered"),
@@ -171,6 +191,8 @@ const RATES: [(&str, &str, &str); 7] = [
     ("bounceRate", "bounced", "sends"),
     ("unsubscribeRate", "uniqueUnsubscribes", "delivered"),
     ("complaintRate", "uniqueComplaints", "delivered"),
+    ("humanOpenRate", "uniqueHumanOpens", "delivered"),
+    ("humanClickRate", "uniqueHumanClicks", "delivered"),
 ];
 
 #[on_every_database]

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use campaigns_scope::COUNT_TABLES;
 use campaigns_tests::{
-    Backend, Binary, Fixtures, TestApp, TestDatabase, fold_all, on_every_database, until,
+    Backend, Binary, Fixtures, MARKS, TestApp, TestDatabase, assert_exact, fold_all,
+    on_every_database, until,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -33,10 +34,16 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
     };
     let status = ["queued", "sent", "delivered", "bounced", "failed"].choose(rng).unwrap();
     let event = ["open", "click", "unsubscribe", "complaint", "bounce"].choose(rng).unwrap();
-    let bounce =
-        ["{\"bounce_type\": \"soft\"}", "{\"bounce_type\": \"hard\"}", "{}", "[1]", "null"]
-            .choose(rng)
-            .unwrap();
+    let mark = [
+        "{\"bounce_type\": \"soft\"}",
+        "{\"bounce_type\": \"hard\", \"machine\": true}",
+        "{\"machine\": false, \"machine\": true}",
+        "{\"machine\": true, \"machine\": 1}",
+        "[1]",
+        "null",
+    ];
+    let mark = mark.iter().chain(&MARKS).collect::<Vec<_>>();
+    let mark = mark.choose(rng).unwrap();
     let url = ["https://a.example/", "https://b.example/ä", ""].choose(rng).unwrap();
     let hour = rng.random_range(0..24);
     let (sends, events) = (some(&made.sends, rng), some(&made.events, rng));
@@ -64,7 +71,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
         8 => {
             format!("UPDATE campaign_events SET url = NULL, metadata = NULL WHERE id IN ({events})")
         }
-        9 => format!("UPDATE campaign_events SET metadata = '{bounce}' WHERE id IN ({events})"),
+        9 => format!("UPDATE campaign_events SET metadata = '{mark}' WHERE id IN ({events})"),
         10 => format!(
             "UPDATE campaign_events SET occurred_at = '2026-03-01T{hour:02}:30:00+00:00', url = \
              '{url}' WHERE id IN ({events})"
@@ -83,11 +90,11 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
         ),
         15 => format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type, metadata) \
-             SELECT org_id, id, 'bounce', '{bounce}' FROM campaign_sends WHERE id IN ({sends})"
+             SELECT org_id, id, '{event}', '{mark}' FROM campaign_sends WHERE id IN ({sends})"
         ),
-        16 => "UPDATE campaign_events SET metadata = '{\"x\": 1}', url = url WHERE event_type = \
-               'open'"
-            .to_owned(),
+        16 => format!(
+            "UPDATE campaign_events SET metadata = '{mark}', url = url WHERE event_type = '{event}'"
+        ),
         17 => format!(
             "INSERT INTO campaign_events (id, org_id, send_id, event_type) \
              SELECT id, org_id, id, '{event}' FROM campaign_sends WHERE id IN ({sends}) ON \
@@ -99,9 +106,9 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
              ON CONFLICT (id) DO UPDATE SET event_type = excluded.event_type, url = '{url}'"
         ),
         _ => format!(
-            "INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at) \
-             SELECT org_id, id, '{event}', '{url}', '2026-03-01T{hour:02}:59:59.5+00:00' FROM \
-             campaign_sends WHERE id IN ({sends})"
+            "INSERT INTO campaign_events (org_id, send_id, event_type, url, metadata, occurred_at) \
+             SELECT org_id, id, '{event}', '{url}', '{mark}', '2026-03-01T{hour:02}:59:59.5+00:00' \
+             FROM campaign_sends WHERE id IN ({sends})"
         ),
     };
     if rng.random_bool(0.1) {
@@ -142,6 +149,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
             ))
             .await;
             acme.populated(5).await;
+            assert_exact(&app.sql).await;
         }
     }
     fold_all(&app.sql).await;
@@ -259,6 +267,7 @@ async fn write_until(
         for _ in 0..rng.random_range(1..5) {
             let event = ["open", "click", "unsubscribe", "complaint"].choose(&mut rng).unwrap();
             let url = ["https://a.example/", "https://b.example/"].choose(&mut rng).unwrap();
+            let mark = MARKS.choose(&mut rng).unwrap();
             let count = [1, 20, 300].choose(&mut rng).unwrap();
             let sql = match rng.random_range(0..8) {
                 0 => format!(
@@ -266,7 +275,8 @@ async fn write_until(
                      status <> 'delivered'"
                 ),
                 1 => format!(
-                    "UPDATE campaign_events SET event_type = '{event}' WHERE url = 'of {seed}'"
+                    "UPDATE campaign_events SET event_type = '{event}', metadata = '{mark}' WHERE \
+                     url = 'of {seed}'"
                 ),
                 2 => format!(
                     "DELETE FROM campaign_events WHERE id IN \
@@ -284,9 +294,9 @@ async fn write_until(
                      NULL AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
                 ),
                 _ => format!(
-                    "INSERT INTO campaign_events (org_id, send_id, event_type, url) \
-                     SELECT org_id, id, '{event}', '{url}' FROM campaign_sends WHERE error IS NULL \
-                     AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
+                    "INSERT INTO campaign_events (org_id, send_id, event_type, url, metadata) \
+                     SELECT org_id, id, '{event}', '{url}', '{mark}' FROM campaign_sends WHERE \
+                     error IS NULL AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
                 ),
             };
             transaction
@@ -392,6 +402,8 @@ async fn replicated_rows_are_counted() {
             app.literal(made.events[0])
         ),
         format!("UPDATE campaign_sends SET status = 'failed' WHERE id = {send}"),
+        "UPDATE campaign_events SET metadata = '{\"machine\": true}' WHERE event_type = 'click'"
+            .to_owned(),
         format!("DELETE FROM campaign_events WHERE id = {}", app.literal(made.events[1])),
         format!(
             "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, \
@@ -408,6 +420,7 @@ async fn replicated_rows_are_counted() {
     compare(&app).await;
     fold_all(&app.sql).await;
     compare(&app).await;
+    assert_exact(&app.sql).await;
 }
 
 #[tokio::test]
@@ -430,4 +443,27 @@ async fn the_migration_counts_existing_rows_while_others_write() {
     compare(&app).await;
     fold_all(&app.sql).await;
     compare(&app).await;
+    assert_exact(&app.sql).await;
+}
+
+#[on_every_database]
+async fn the_list_of_counts_is_that_of_the_tables(app: TestApp) {
+    for table in &COUNT_TABLES {
+        let sql = match app.database.backend {
+            Backend::Sqlite => format!("SELECT name FROM pragma_table_info('{}')", table.name),
+            Backend::Postgres => format!(
+                "SELECT CAST(attname AS text) AS name FROM pg_attribute WHERE attnum > 0 AND NOT \
+                 attisdropped AND attrelid = '{}'::regclass",
+                table.name
+            ),
+        };
+        let rows = app.rows(&sql).await;
+        let mut stored: Vec<String> =
+            rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
+        let mut listed = vec!["org_id".to_owned()];
+        listed.extend(table.columns().split(", ").map(str::to_owned));
+        stored.sort();
+        listed.sort();
+        assert_eq!(stored, listed, "{}", table.name);
+    }
 }

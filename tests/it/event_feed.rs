@@ -276,8 +276,8 @@ async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
     }
     // copies of the events from which the filters were made
     app.run(
-        "INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at) SELECT \
-         org_id, send_id, event_type, url, occurred_at FROM campaign_events",
+        "INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at, metadata) SELECT \
+         org_id, send_id, event_type, url, occurred_at, metadata FROM campaign_events",
     )
     .await;
     let mut expected = Vec::new();

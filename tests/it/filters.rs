@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Time,
     Number,
     Json,
-    /// Whether there is an event of a type.
+    /// Whether a condition holds or an event of a type exists.
     Flag,
     /// The IDs of the segments of a campaign's list.
     Segments,
@@ -119,6 +119,7 @@ pub(crate) const EVENTS: List = List {
         ("sendId", Kind::Id, "send { id }"),
         ("url", Kind::Text, "url"),
         ("occurredAt", Kind::Time, "occurredAt"),
+        ("machine", Kind::Flag, "machine"),
     ],
 };
 
@@ -435,7 +436,7 @@ pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row
         let value = |(name, kind, shown): &(&'static str, Kind, &str)| {
             let shows = &node[name];
             let value = match kind {
-                Kind::Flag => {
+                Kind::Flag if shown.is_empty() => {
                     let id = node["id"].as_str().unwrap().to_owned();
                     json!(happened.contains(&(id, (*name).to_owned())))
                 }

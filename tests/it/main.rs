@@ -32,6 +32,7 @@ mod jwks;
 mod lifecycle;
 mod links;
 mod lists;
+mod machines;
 mod memberships;
 mod output;
 mod pages;

@@ -27,15 +27,16 @@ INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id)
     JOIN campaign_segments g ON g.org_id = s.org_id AND g.name = 's' || 1 + \
     abs(hashtext(CAST(s.id AS text))) % 5
     ON CONFLICT DO NOTHING;
-INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at)
+INSERT INTO campaign_events (org_id, send_id, event_type, url, metadata, occurred_at)
     SELECT org_id, id, CAST((ARRAY['open', 'click', 'bounce'])[1 + n % 3] AS campaign_event_type),
-        CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END, now() - random() * interval '40 \
+        CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END,
+        CASE n WHEN 3 THEN '{\"machine\": true}' ELSE '{}' END::jsonb, now() - random() * interval '40 \
         days'
     FROM campaign_sends, generate_series(1, 4) n;
 UPDATE campaigns SET status = 'sending' WHERE name = 'c1'";
 
 /// The queries.
-const HOT: [&str; 14] = [
+const HOT: [&str; 17] = [
     "{ campaigns(first: 50) { nodes { stats { sends delivered openRate clickRate bounceRate } } } \
      }",
     "{ campaigns(first: 50) { nodes { stats { uniqueOpens firstEventAt lastEventAt } } } }",
@@ -58,6 +59,11 @@ const HOT: [&str; 14] = [
     "{ contacts(first: 5) { nodes { events(first: 20, orderBy: [{ field: OCCURRED_AT, direction: \
      DESC }]) { nodes { type } } } } }",
     "{ segments(first: 5) { nodes { campaignsUsedIn } } }",
+    "{ campaigns(first: 50) { nodes { stats { machineOpens uniqueHumanOpens humanOpenRate \
+     humanClickRate } } } }",
+    "{ campaigns(first: 1) { nodes { timeline(interval: DAY) { opens machineOpens machineClicks } \
+     events(first: 20, filter: { machine: true }) { nodes { machine } } } } }",
+    "{ events(first: 20, filter: { machine: true }) { nodes { machine metadata } } }",
 ];
 
 /// Tables that grow with the history. No query can read one of them as a whole.

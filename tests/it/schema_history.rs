@@ -625,9 +625,7 @@ async fn only_its_owner_can_read_the_key_of_cursors_despite_default_privileges()
 #[tokio::test]
 async fn a_role_that_could_serve_before_an_upgrade_can_serve_after_it() {
     let database = TestDatabase::new(Backend::Postgres).await;
-    for _ in 0..3 {
-        campaigns_migration::down(&database.url).await.unwrap();
-    }
+    while campaigns_migration::down(&database.url).await.unwrap().unwrap() != "m0012_horizons" {}
     let sql = database.connect_once().await;
     let [service, viewer] =
         ["service", "viewer"].map(|of| format!("{of}_{}", Uuid::new_v4().simple()));

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use campaigns_entity::event::{self, EventType};
-use campaigns_tests::{Backend, Organization, TestApp, on_every_database};
+use campaigns_entity::{
+    StoredJson,
+    event::{self, EventType},
+};
+use campaigns_tests::{Backend, MARKS, Organization, TestApp, on_every_database};
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -27,11 +30,12 @@ const CHANGES: [(&str, &str); 8] = [
     ("Pacific/Apia", "2012-09-29T14:00:00Z"),
 ];
 
-const FIELDS: &str =
-    "{ start end opens clicks unsubscribes complaints bounces uniqueOpens uniqueClicks }";
+const FIELDS: &str = "{ start end opens clicks unsubscribes complaints bounces machineOpens machineClicks uniqueOpens \
+     uniqueClicks }";
 
 /// A selection without numbers of sends, which can be read from running counts.
-const SUMS: &str = "{ start end opens clicks unsubscribes complaints bounces }";
+const SUMS: &str = "{ start end opens clicks unsubscribes complaints bounces machineOpens \
+                    machineClicks }";
 
 /// Buckets without the numbers of sends.
 fn sums(mut buckets: Json) -> Json {
@@ -47,6 +51,7 @@ struct Event {
     campaign: String,
     kind: EventType,
     at: Time,
+    by_machine: bool,
 }
 
 /// The edges of all buckets around a time: an edge is the first minute of an hour, day, week or
@@ -85,6 +90,8 @@ fn expected(edges: &[Time], from: Time, to: Time, events: &[&Event]) -> Json {
     let buckets = edges.windows(2).filter(|edge| edge[1] > from && edge[0] < to).map(|edge| {
         let within = || events.iter().filter(|event| event.at >= edge[0] && event.at < edge[1]);
         let count = |kind| within().filter(|event| event.kind == kind).count();
+        let by_machines =
+            |kind| within().filter(|event| event.kind == kind && event.by_machine).count();
         let unique = |kind| {
             within()
                 .filter(|event| event.kind == kind)
@@ -98,6 +105,8 @@ fn expected(edges: &[Time], from: Time, to: Time, events: &[&Event]) -> Json {
             "unsubscribes": count(EventType::Unsubscribe),
             "complaints": count(EventType::Complaint),
             "bounces": count(EventType::Bounce),
+            "machineOpens": by_machines(EventType::Open),
+            "machineClicks": by_machines(EventType::Click),
             "uniqueOpens": unique(EventType::Open), "uniqueClicks": unique(EventType::Click),
         })
     });
@@ -136,13 +145,15 @@ async fn events(
             campaign: send["campaign"]["id"].as_str().unwrap().to_owned(),
             kind: *kinds.choose(rng).unwrap(),
             at,
+            by_machine: number % MARKS.len() == 1,
         });
     }
-    let rows = events.iter().map(|event| event::ActiveModel {
+    let rows = events.iter().zip(MARKS.iter().cycle()).map(|(event, mark)| event::ActiveModel {
         id: Set(Uuid::new_v4()),
         send_id: Set(event.send),
         event_type: Set(event.kind),
         occurred_at: Set(event.at.into()),
+        metadata: Set(Some(StoredJson(serde_json::from_str(mark).unwrap()))),
         ..Default::default()
     });
     acme.scope.insert_all::<event::Entity>(rows.collect()).await.unwrap();

@@ -82,7 +82,7 @@ export async function ask(address, token, query, variables = {}) {
 }
 
 /** Records a click on a send of a campaign. */
-export async function click(address, token, url) {
+export async function click(address, token, url, metadata = {}) {
   const { sends } = await ask(
     address,
     token,
@@ -90,7 +90,7 @@ export async function click(address, token, url) {
   );
   const [send] = sends.nodes;
   await ask(address, token, "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }", {
-    input: [{ sendId: send.id, type: "CLICK", url }],
+    input: [{ sendId: send.id, type: "CLICK", url, metadata }],
   });
   return send;
 }

@@ -103,14 +103,24 @@ async function following(page) {
 
   await page.getByRole("link", { name: campaign.name }).first().click();
   await shown(page, "Counters");
-  const clicks = page.locator("div", { has: page.getByText("Total clicks", { exact: true }) }).last().locator(".figure");
-  const before = Number((await clicks.innerText()).replace(/\D/g, ""));
+  const counter = page.locator("div", { has: page.getByText("Clicks by people", { exact: true }) }).last();
+  const clicks = counter.locator(".figure");
+  const all = counter.getByText(/ with machines$/);
+  const number = async (of) => Number((await of.innerText()).replace(/\D/g, ""));
+  const [before, allBefore] = [await number(clicks), await number(all)];
   await page.getByText("Live", { exact: true }).waitFor();
   await click(address, token, "https://example.com/third");
   await page.waitForFunction(
     ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 1,
     [await clicks.elementHandle(), before],
   );
+  // a machine's click is beside them
+  await click(address, token, "https://example.com/fourth", { machine: true });
+  await page.waitForFunction(
+    ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 2,
+    [await all.elementHandle(), allBefore],
+  );
+  expect((await number(clicks)) === before + 1, "people apart from machines");
 }
 
 /** A list of any length is loaded as it is scrolled, and only the rows in view are on the page. */

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, thread};
 
 use campaigns_entity::{
-    StoredText,
+    StoredJson, StoredText,
     campaign::{self, CampaignStatus},
     company,
     contact::{self, ContactType},
@@ -42,6 +42,17 @@ pub struct Fixtures {
     /// Events.
     pub events: Vec<Uuid>,
 }
+
+/// The metadata of events: the second is a machine's, and no other.
+pub const MARKS: [&str; 7] = [
+    "{}",
+    r#"{"machine": true}"#,
+    r#"{"machine": "true"}"#,
+    "{}",
+    r#"{"machine": 1, "of": {"machine": true}}"#,
+    r#"[{"machine": true}]"#,
+    r#"{"machine": false}"#,
+];
 
 /// Texts that are hard to sort, fold and compare.
 const NAMES: &[&str] = &[
@@ -222,13 +233,17 @@ async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures 
     scope.insert_all::<send::Entity>(sends).await.unwrap();
 
     let types: Vec<EventType> = EventType::iter().collect();
-    let events: Vec<_> = (0..size * 10)
-        .map(|_| event::ActiveModel {
+    let events: Vec<_> = MARKS
+        .iter()
+        .cycle()
+        .take(size * 10)
+        .map(|mark| event::ActiveModel {
             id: Set(remember(&mut made.events)),
             send_id: Set(*made.sends.choose(rng).unwrap()),
             event_type: Set(*types.choose(rng).unwrap()),
             url: Set(rng.random_bool(0.5).then(|| "https://example.com/".into())),
             occurred_at: Set(time(rng, base).into()),
+            metadata: Set(Some(StoredJson(serde_json::from_str(mark).unwrap()))),
             ..Default::default()
         })
         .collect();

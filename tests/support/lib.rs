@@ -25,7 +25,7 @@ pub use binary::{
 pub use campaigns_tests_macros::{on_both_databases, on_every_database};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase, no_space, postgres_program};
-pub use fixtures::Fixtures;
+pub use fixtures::{Fixtures, MARKS};
 pub use oracle::{Oracle, assert_exact, fold_all};
 pub use other_program::{Statuses, assert_same_schema};
 pub use pooler::Pooler;

@@ -12,7 +12,8 @@ type Row = BTreeMap<&'static str, i64>;
 /// The rows of a table with a count other than 0, by their keys.
 type Table = BTreeMap<Vec<String>, Row>;
 
-const EVENTS: [&str; 5] = ["opens", "clicks", "unsubscribes", "complaints", "bounces"];
+const EVENTS: [&str; 7] =
+    ["opens", "clicks", "unsubscribes", "complaints", "bounces", "machine_opens", "machine_clicks"];
 
 /// Each count of events, with the count of sends that have such an event.
 const UNIQUE: [(&str, &str); 4] = [
@@ -20,6 +21,12 @@ const UNIQUE: [(&str, &str); 4] = [
     ("clicks", "unique_clicks"),
     ("unsubscribes", "unique_unsubscribes"),
     ("complaints", "unique_complaints"),
+];
+
+/// Each count of events, that of machines' events among them, and that of the sends that have another.
+const UNIQUE_HUMAN: [(&str, &str, &str); 2] = [
+    ("opens", "machine_opens", "unique_human_opens"),
+    ("clicks", "machine_clicks", "unique_human_clicks"),
 ];
 
 /// Each table with its keys, as SQL, and its counts. A link is identified by its URL.
@@ -43,13 +50,26 @@ const TABLES: [(&str, &[&str], &[&str]); 6] = [
             "unique_clicks",
             "unique_unsubscribes",
             "unique_complaints",
+            "machine_opens",
+            "machine_clicks",
+            "unique_human_opens",
+            "unique_human_clicks",
         ],
     ),
     ("campaign_send_counts", &["org_id", "send_id", "campaign_id"], &EVENTS),
     (
         "campaign_contact_counts",
         &["org_id", "contact_id"],
-        &["opens", "clicks", "unsubscribes", "complaints", "bounces", "suppressing"],
+        &[
+            "opens",
+            "clicks",
+            "unsubscribes",
+            "complaints",
+            "bounces",
+            "suppressing",
+            "machine_opens",
+            "machine_clicks",
+        ],
     ),
     ("campaign_hour_counts", &["org_id", "campaign_id", "hour"], &EVENTS),
     ("campaign_link_counts", &["org_id", "campaign_id", "url"], &["clicks", "unique_clicks"]),
@@ -125,6 +145,11 @@ impl Oracle {
                     counted.add_named("campaign_counts", campaign.clone(), unique);
                 }
             }
+            for (of, machine, unique) in UNIQUE_HUMAN {
+                if row.get(of) > row.get(machine) {
+                    counted.add_named("campaign_counts", campaign.clone(), unique);
+                }
+            }
         }
         let links = counted.tables.get(TABLES[5].0).cloned().unwrap_or_default();
         for key in links.into_keys() {
@@ -149,10 +174,17 @@ impl Oracle {
         };
         let url: Option<String> = row.try_get("", "url").unwrap();
         let at: DateTime<Utc> = row.try_get("", "occurred_at").unwrap();
-        self.add("campaign_counts", &[organization, send.campaign], &[], number);
-        self.add("campaign_send_counts", &[organization, send_id, send.campaign], &[], number);
-        self.add("campaign_contact_counts", &[organization, send.contact], &[], number);
-        self.add("campaign_hour_counts", &[organization, send.campaign], &[hour(at)], number);
+        let machine = match number {
+            "opens" if metadata(row)["machine"] == true => Some("machine_opens"),
+            "clicks" if metadata(row)["machine"] == true => Some("machine_clicks"),
+            _ => None,
+        };
+        for number in [Some(number), machine].into_iter().flatten() {
+            self.add("campaign_counts", &[organization, send.campaign], &[], number);
+            self.add("campaign_send_counts", &[organization, send_id, send.campaign], &[], number);
+            self.add("campaign_contact_counts", &[organization, send.contact], &[], number);
+            self.add("campaign_hour_counts", &[organization, send.campaign], &[hour(at)], number);
+        }
         if kind == "unsubscribe" || kind == "complaint" || kind == "bounce" && !is_soft(row) {
             let key = [organization, send.contact];
             self.add("campaign_contact_counts", &key, &[], "suppressing");
@@ -184,7 +216,11 @@ impl Oracle {
         let mut differences = Vec::new();
         for (table, keys, counts) in TABLES {
             let stored = stored(sql, table, keys, counts).await;
-            let counted = self.tables.get(table).cloned().unwrap_or_default();
+            let mut counted = self.tables.get(table).cloned().unwrap_or_default();
+            let columns = columns(sql, table).await;
+            for row in counted.values_mut() {
+                row.retain(|name, _| columns.iter().any(|column| column == name));
+            }
             let all: BTreeSet<_> = stored.keys().chain(counted.keys()).collect();
             for key in all {
                 let (stored, counted) = (stored.get(key), counted.get(key));
@@ -198,9 +234,26 @@ impl Oracle {
 }
 
 fn is_soft(row: &QueryResult) -> bool {
-    let metadata: Option<String> = row.try_get("", "metadata").unwrap();
-    let metadata = metadata.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    metadata.is_some_and(|metadata| metadata["bounce_type"] == "soft")
+    metadata(row)["bounce_type"] == "soft"
+}
+
+/// The metadata of an event, null if it is not JSON.
+fn metadata(row: &QueryResult) -> serde_json::Value {
+    let text: Option<String> = row.try_get("", "metadata").unwrap();
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// The columns of a table of counts, of which a former version of the tables has fewer.
+async fn columns(sql: &DatabaseConnection, table: &str) -> Vec<String> {
+    let table = table.split(' ').next().unwrap();
+    let query = match sql.get_database_backend() {
+        DbBackend::Postgres => format!(
+            "SELECT CAST(attname AS text) AS name FROM pg_attribute WHERE attnum > 0 AND NOT \
+             attisdropped AND attrelid = '{table}'::regclass"
+        ),
+        _ => format!("SELECT name FROM pragma_table_info('{table}')"),
+    };
+    rows(sql, &query).await.iter().map(|row| row.try_get("", "name").unwrap()).collect()
 }
 
 async fn stored(
@@ -209,14 +262,18 @@ async fn stored(
     keys: &[&str],
     counts: &'static [&'static str],
 ) -> Table {
-    let query = format!("SELECT {}, {} FROM {table}", keys.join(", "), counts.join(", "));
+    let there = columns(sql, table).await;
+    let counts: Vec<_> =
+        counts.iter().filter(|count| there.contains(&(**count).to_owned())).collect();
+    let names: Vec<&str> = keys.iter().copied().chain(counts.iter().map(|count| **count)).collect();
+    let query = format!("SELECT {} FROM {table}", names.join(", "));
     let read = |row: &QueryResult| {
         let key = keys.iter().map(|key| match *key {
             "url" => row.try_get("", key).unwrap(),
             "hour" => hour(row.try_get("", key).unwrap()),
             _ => id(row, key).to_string(),
         });
-        let values = counts.iter().map(|count| (*count, row.try_get("", count).unwrap()));
+        let values = counts.iter().map(|count| (**count, row.try_get("", count).unwrap()));
         (key.collect(), values.filter(|(_, value)| *value != 0).collect())
     };
     rows(sql, &query).await.iter().map(read).collect()

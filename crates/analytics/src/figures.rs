@@ -25,7 +25,7 @@ use crate::{
 
 /// Generates [`Figures`] from the list of counts.
 macro_rules! figures {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         /// The figures of campaigns. A "unique" count is the number of sends with at least one such event.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Figures {
@@ -48,7 +48,7 @@ macro_rules! figures {
         }
 
         /// Reads the figures of a row. From the column `first`, it has the times and the counts. They are
-        /// read by position, because looking up 17 names in each row takes longer.
+        /// read by position, because looking up 21 names in each row takes longer.
         fn read(row: &QueryResult, first: usize) -> Result<Figures, DbErr> {
             let mut position = first;
             let mut next = || {
@@ -75,50 +75,54 @@ macro_rules! of_sends {
     (status $status:literal) => {
         concat!("CASE status WHEN '", $status, "' THEN number ELSE 0 END")
     };
-    ($of_events:ident $of:tt) => {
+    ($of_events:ident $($of:tt)+) => {
         "0"
     };
 }
 
 /// The changes of counts by the pending changes of a send's events. A unique count changes with the first
-/// event of its type, or with the removal of the last one.
+/// of its events, or with the removal of the last one.
 macro_rules! of_events {
-    (events $count:ident $event_type:literal) => {
+    (events $count:ident $condition:literal) => {
         concat!("now.", stringify!($count))
     };
-    (sends_with $count:ident $events:ident) => {
+    (sends_with $count:ident $events:ident $(> $others:ident)?) => {
         concat!(
             "CASE WHEN coalesce(had.",
             stringify!($events),
             ", 0) + now.",
             stringify!($events),
-            " > 0 THEN 1 ELSE 0 END - CASE WHEN had.",
+            " > 0",
+            $(" + coalesce(had.", stringify!($others), ", 0) + now.", stringify!($others),)?
+            " THEN 1 ELSE 0 END - CASE WHEN had.",
             stringify!($events),
-            " > 0 THEN 1 ELSE 0 END"
+            " > 0",
+            $(" + had.", stringify!($others),)?
+            " THEN 1 ELSE 0 END"
         )
     };
-    ($of_sends:ident $count:ident $($of:tt)?) => {
+    ($of_sends:ident $count:ident $($of:tt)*) => {
         "0"
     };
 }
 
 macro_rules! events_of {
-    (events $count:ident $event_type:literal) => {
+    (events $count:ident $condition:literal) => {
         concat!(
-            ", coalesce(sum(number) FILTER (WHERE event_type = '",
-            $event_type,
-            "'), 0) AS ",
+            ", coalesce(sum(number) FILTER (WHERE ",
+            $condition,
+            "), 0) AS ",
             stringify!($count)
         )
     };
-    ($other:ident $count:ident $($of:tt)?) => {
+    ($other:ident $count:ident $($of:tt)*) => {
         ""
     };
 }
 
 /// A zero for each count.
 macro_rules! zeros {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         concat!($(zero!($count)),*)
     };
 }
@@ -131,26 +135,40 @@ macro_rules! zero {
 
 /// The changes of counts by a pending change of sends.
 macro_rules! of_send_change {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
-        concat!($(", ", of_sends!($kind $($of)?), " AS ", stringify!($count)),*)
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
+        concat!($(", ", of_sends!($kind $($($of)+)?), " AS ", stringify!($count)),*)
     };
 }
 
 /// The changes of counts by the pending changes of a send's events.
 macro_rules! of_event_changes {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
-        concat!($(", ", of_events!($kind $count $($of)?)),*)
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
+        concat!($(", ", of_events!($kind $count $($($of)+)?)),*)
     };
 }
 
-/// The number of events of each type that pending changes add to a send.
+/// The number of events of each count that pending changes add to a send.
 macro_rules! events_of_changes {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
-        concat!($(events_of!($kind $count $($of)?)),*)
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
+        concat!($(events_of!($kind $count $($($of)+)?)),*)
+    };
+}
+
+/// Generates a macro with the changes of one count: by a pending change of sends, and by the pending changes
+/// of a send's events.
+macro_rules! changes_of_one {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
+        macro_rules! change {
+            $(
+                ($count by sends) => { of_sends!($kind $($($of)+)?) };
+                ($count by events) => { of_events!($kind $count $($($of)+)?) };
+            )*
+        }
     };
 }
 
 campaign_counts!(figures);
+campaign_counts!(changes_of_one);
 
 /// Generates the rates from one list: as a method, and as SQL.
 macro_rules! rates {
@@ -202,7 +220,17 @@ macro_rules! waiting {
             " FROM {campaign_send_changes BY campaign_id}
               UNION ALL SELECT now.campaign_id",
             campaign_counts!(of_event_changes),
-            " FROM (SELECT campaign_id, send_id",
+            " FROM ",
+            changed_sends!()
+        )
+    };
+}
+
+/// The events that pending changes add to each send of the selected campaigns, and those that it had.
+macro_rules! changed_sends {
+    () => {
+        concat!(
+            "(SELECT campaign_id, send_id",
             campaign_counts!(events_of_changes),
             " FROM {campaign_event_changes BY campaign_id}
                 GROUP BY campaign_id, send_id) AS now
@@ -393,14 +421,27 @@ pub enum OrderBy {
     Rate(Rate),
 }
 
-/// A figure of one row of `campaigns`.
+/// A figure of one row of `campaigns`, from the sums of two counts. It reads no others, so that the statement of a
+/// list that is ordered by it stays short, however many counts there are.
 macro_rules! of_one {
-    ($figure:expr) => {
+    ($figure:literal from $part:ident, $whole:ident) => {
         Sql::new(concat!(
             "SELECT ",
             $figure,
-            " FROM (WITH selected AS (SELECT campaigns.id AS id) SELECT * FROM ",
-            parts!(),
+            " FROM (WITH selected AS (SELECT campaigns.id AS id) SELECT ",
+            stringify!($part),
+            " AS part, ",
+            stringify!($whole),
+            " AS whole FROM {campaign_counts BY campaign_id} UNION ALL SELECT ",
+            change!($part by sends),
+            ", ",
+            change!($whole by sends),
+            " FROM {campaign_send_changes BY campaign_id} UNION ALL SELECT ",
+            change!($part by events),
+            ", ",
+            change!($whole by events),
+            " FROM ",
+            changed_sends!(),
             ") AS parts"
         ))
     };
@@ -409,19 +450,14 @@ macro_rules! of_one {
 /// A rate of one row of `campaigns`, in tenths of a percent.
 macro_rules! rate_of_one {
     ($part:ident of $whole:ident) => {
-        of_one!(concat!(
-            "CAST(2000 * sum(",
-            stringify!($part),
-            ") + sum(",
-            stringify!($whole),
-            ") AS bigint) / nullif(CAST(2 * sum(",
-            stringify!($whole),
-            ") AS bigint), 0)"
-        ))
+        of_one!(
+            "CAST(2000 * sum(part) + sum(whole) AS bigint) / nullif(CAST(2 * sum(whole) AS bigint), 0)"
+            from $part, $whole
+        )
     };
 }
 
-const SENDS: Sql = of_one!("coalesce(CAST(sum(sends) AS bigint), 0)");
+const SENDS: Sql = of_one!("coalesce(CAST(sum(part) AS bigint), 0)" from sends, sends);
 
 rates! {
     /// Delivered sends, of all sends.
@@ -438,6 +474,10 @@ rates! {
     Unsubscribe: unique_unsubscribes of delivered;
     /// Sends that led to a complaint, of the delivered ones.
     Complaint: unique_complaints of delivered;
+    /// Sends opened by a human, of the delivered ones.
+    HumanOpen: unique_human_opens of delivered;
+    /// Sends clicked by a human, of the delivered ones.
+    HumanClick: unique_human_clicks of delivered;
 }
 
 /// The figure of a row of `campaigns`, as an integer. A rate is in tenths of a percent, rounded like

@@ -2,7 +2,7 @@
 
 /// The columns of the counts, each after a comma.
 macro_rules! columns {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         concat!($(", ", stringify!($count)),*)
     };
 }
@@ -10,7 +10,7 @@ pub(crate) use columns;
 
 /// The sums of the counts, each after a comma.
 macro_rules! sums {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         concat!($(", CAST(sum(", stringify!($count), ") AS bigint) AS ", stringify!($count)),*)
     };
 }

@@ -20,7 +20,7 @@ const CHUNK_OF_SPANS: usize = 2_000;
 
 /// Generates [`Activity`] from the list of event counts.
 macro_rules! activity {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($condition:literal);)*) => {
         /// The activity within a bucket.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Activity {
@@ -45,9 +45,9 @@ event_counts!(activity);
 
 /// The counts of events, and of sends with events.
 macro_rules! counts {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($condition:literal);)*) => {
         concat!(
-            $("count(*) FILTER (WHERE event_type = '", $event_type, "') AS ", stringify!($count), ", ",)*
+            $("count(*) FILTER (WHERE ", $condition, ") AS ", stringify!($count), ", ",)*
             "count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
              count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
         )
@@ -56,21 +56,15 @@ macro_rules! counts {
 
 /// The change of the counts by an event.
 macro_rules! of_event {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
-        concat!($(if_of_type!($event_type, "1")),*)
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($condition:literal);)*) => {
+        concat!($(", CASE WHEN ", $condition, " THEN 1 ELSE 0 END"),*)
     };
 }
 
 /// The change of the counts by a pending change, whose number is `number_of`.
 macro_rules! of_change {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
-        concat!($(if_of_type!($event_type, "number_of")),*)
-    };
-}
-
-macro_rules! if_of_type {
-    ($event_type:literal, $number:literal) => {
-        concat!(", CASE event_type WHEN '", $event_type, "' THEN ", $number, " ELSE 0 END")
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($condition:literal);)*) => {
+        concat!($(", CASE WHEN ", $condition, " THEN number_of ELSE 0 END"),*)
     };
 }
 
@@ -106,7 +100,7 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     event_counts!(counts),
     " FROM
      (SELECT width_bucket(occurred_at, (SELECT array_agg(since ORDER BY since) FROM buckets))::bigint - 1
-        AS number, event_type, send_id
+        AS number, event_type, machine, send_id
       FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
       AND occurred_at >= (SELECT min(since) FROM buckets)
       AND occurred_at < (SELECT max(until) FROM buckets)) AS events
@@ -131,7 +125,7 @@ macro_rules! of_spans {
             event_counts!(of_change),
             " FROM ",
             $from,
-            " (SELECT campaign_id, event_type, hour, number AS number_of FROM campaign_event_changes) AS changes
+            " (SELECT campaign_id, event_type, machine, hour, number AS number_of FROM campaign_event_changes) AS changes
               WHERE whole AND hour >= since AND hour < until AND ",
             $of_counts,
             " UNION ALL SELECT ",

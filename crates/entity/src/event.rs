@@ -1,6 +1,6 @@
 //! `campaign_events`.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{entity::prelude::*, prelude::Json};
 
 use crate::{StoredJson, StoredText, StoredTime};
 
@@ -59,6 +59,18 @@ impl Model {
     pub fn shown_id(&self) -> Uuid {
         self.chosen_id.unwrap_or(self.id)
     }
+
+    /// Whether a machine caused the event.
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        self.metadata.as_ref().is_some_and(is_machine)
+    }
+}
+
+/// Whether an event with this metadata is a machine's: `machine` is true.
+#[must_use]
+pub fn is_machine(metadata: &StoredJson) -> bool {
+    metadata.0.get("machine") == Some(&Json::Bool(true))
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -13,7 +13,7 @@ use async_graphql::{
     ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value, parser::types::Field,
     registry::Registry,
 };
-use campaigns_entity::{StoredJson, StoredText, StoredTime};
+use campaigns_entity::{StoredJson, StoredText, StoredTime, event};
 use campaigns_operation::json;
 use campaigns_scope::{OrganizationOwned, Scope};
 use chrono::{DateTime, Utc};
@@ -175,6 +175,23 @@ impl JsonColumn for ChosenId {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         uuid(row.shown_id()?, out);
+        Ok(())
+    }
+}
+
+/// Whether an event is a machine's, from its metadata.
+pub(crate) struct Machine;
+
+impl JsonColumn for Machine {
+    type Output = bool;
+
+    fn write<E: OrganizationOwned>(
+        row: &Row<E>,
+        column: E::Column,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let metadata = row.get::<Option<StoredJson>>(column)?;
+        json::serialize(&metadata.as_ref().is_some_and(event::is_machine), out);
         Ok(())
     }
 }

@@ -53,29 +53,34 @@ impl Key {
 }
 
 /// Passes the list of event counts to another macro: for each, its name in the API, its column and
-/// the type of its events.
+/// the condition of its events, which also holds for their changes.
 #[macro_export]
 macro_rules! event_counts {
     ($then:ident $($before:tt)*) => {
         $then! {
             $($before)*
             /// The total number of opens.
-            "opens" opens: events ("open");
+            "opens" opens: events ("event_type = 'open'");
             /// The total number of clicks.
-            "clicks" clicks: events ("click");
+            "clicks" clicks: events ("event_type = 'click'");
             /// The total number of unsubscribes.
-            "unsubscribes" unsubscribes: events ("unsubscribe");
+            "unsubscribes" unsubscribes: events ("event_type = 'unsubscribe'");
             /// The total number of spam complaints.
-            "complaints" complaints: events ("complaint");
+            "complaints" complaints: events ("event_type = 'complaint'");
             /// The total number of reported bounces, hard and soft.
-            "bounces" bounces: events ("bounce");
+            "bounces" bounces: events ("event_type = 'bounce'");
+            /// The number of opens by machines, which `opens` includes.
+            "machineOpens" machine_opens: events ("event_type = 'open' AND machine");
+            /// The number of clicks by machines, which `clicks` includes.
+            "machineClicks" machine_clicks: events ("event_type = 'click' AND machine");
         }
     };
 }
 
 /// Passes the list of a campaign's counts to another macro, in the order of the API: for each, its
-/// name in the API, its column, and the kind of its rows: sends, sends in a status, events of a type,
-/// or sends with such events. The caller must import `campaign_counts` by this name.
+/// name in the API, its column, and the kind of its rows: sends, sends in a status, events with a
+/// condition, or sends with such events, if need be more than of another count. The caller must import
+/// `campaign_counts` by this name.
 #[macro_export]
 macro_rules! campaign_counts {
     ($then:ident) => { $crate::event_counts! { campaign_counts @ $then } };
@@ -102,12 +107,16 @@ macro_rules! campaign_counts {
             "uniqueUnsubscribes" unique_unsubscribes: sends_with (unsubscribes);
             /// The number of sends that led to a spam complaint.
             "uniqueComplaints" unique_complaints: sends_with (complaints);
+            /// The number of sends that were opened at least once by a human.
+            "uniqueHumanOpens" unique_human_opens: sends_with (opens > machine_opens);
+            /// The number of sends in which at least one link was clicked by a human.
+            "uniqueHumanClicks" unique_human_clicks: sends_with (clicks > machine_clicks);
         }
     };
 }
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         &[$(stringify!($count)),*]
     };
 }
@@ -156,8 +165,9 @@ pub const COUNT_TABLES: [CountTable; 6] = [
 ];
 
 impl CountTable {
-    /// All columns but the organization's.
-    fn columns(&self) -> String {
+    /// All columns but the organization's, separated by commas.
+    #[must_use]
+    pub fn columns(&self) -> String {
         let keys = self.keys.iter().map(|key| key.name());
         let columns = keys.chain(self.counts.iter().copied()).chain(self.others.iter().copied());
         columns.collect::<Vec<_>>().join(", ")
@@ -165,7 +175,7 @@ impl CountTable {
 }
 
 /// The columns of the table of counts with this name.
-pub(crate) fn columns(table: &str) -> String {
+pub(crate) fn columns(table: &str, _: Dialect) -> String {
     let found = COUNT_TABLES.iter().find(|of| of.name == table);
     found.map(CountTable::columns).expect("the name is of a table of counts")
 }

@@ -6,7 +6,7 @@ use campaigns_entity::{
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable};
 
-use crate::counts;
+use crate::{Dialect, counts};
 
 /// A table in which every row belongs to one organization.
 pub trait OrganizationOwned:
@@ -105,31 +105,31 @@ impl OrganizationOwned for organization::Entity {
 }
 
 /// A table: its name, the column that holds the organization, and the list of its columns.
-type Table = (&'static str, &'static str, fn(&str) -> String);
+type Table = (&'static str, &'static str, fn(&str, Dialect) -> String);
 
 /// All tables that SQL text can name. Tables of counts have no entity, since only SQL text reads
 /// them.
 pub(crate) const TABLES: [Table; 19] = [
-    ("organizations", "id", columns::<organization::Entity>),
-    ("users", "org_id", columns::<user::Entity>),
-    ("memberships", "org_id", columns::<membership::Entity>),
-    ("contacts", "org_id", columns::<contact::Entity>),
-    ("companies", "org_id", columns::<company::Entity>),
-    ("contact_companies", "org_id", columns::<contact_company::Entity>),
-    ("campaigns", "org_id", columns::<campaign::Entity>),
-    ("campaign_segments", "org_id", columns::<segment::Entity>),
-    ("campaign_lists", "org_id", columns::<list_entry::Entity>),
-    ("campaign_sends", "org_id", columns::<send::Entity>),
-    ("campaign_events", "org_id", columns::<event::Entity>),
+    ("organizations", "id", listed::<organization::Entity>),
+    ("users", "org_id", listed::<user::Entity>),
+    ("memberships", "org_id", listed::<membership::Entity>),
+    ("contacts", "org_id", listed::<contact::Entity>),
+    ("companies", "org_id", listed::<company::Entity>),
+    ("contact_companies", "org_id", listed::<contact_company::Entity>),
+    ("campaigns", "org_id", listed::<campaign::Entity>),
+    ("campaign_segments", "org_id", listed::<segment::Entity>),
+    ("campaign_lists", "org_id", listed::<list_entry::Entity>),
+    ("campaign_sends", "org_id", listed::<send::Entity>),
+    ("campaign_events", "org_id", event_columns),
     ("campaign_counts", "org_id", counts::columns),
     ("campaign_send_counts", "org_id", counts::columns),
     ("campaign_contact_counts", "org_id", counts::columns),
     ("campaign_hour_counts", "org_id", counts::columns),
     ("campaign_link_counts", "org_id", counts::columns),
     ("campaign_send_link_counts", "org_id", counts::columns),
-    ("campaign_send_changes", "org_id", |_| "campaign_id, status, number".to_owned()),
-    ("campaign_event_changes", "org_id", |_| {
-        "campaign_id, contact_id, send_id, event_type, suppresses, url, link, hour, number"
+    ("campaign_send_changes", "org_id", |_, _| "campaign_id, status, number".to_owned()),
+    ("campaign_event_changes", "org_id", |_, _| {
+        "campaign_id, contact_id, send_id, event_type, suppresses, url, link, hour, number, machine"
             .to_owned()
     }),
 ];
@@ -139,4 +139,20 @@ pub(crate) const TABLES: [Table; 19] = [
 pub(crate) fn columns<E: EntityTrait>(of: &str) -> String {
     let names = E::Column::iter().map(|column| format!("{of}.{}", column.as_str()));
     names.collect::<Vec<_>>().join(", ")
+}
+
+/// The columns of events, and whether each is a machine's. Metadata that is not JSON, which SQLite can be
+/// made to store, is null, as functions of JSON fail for it.
+fn event_columns(of: &str, dialect: Dialect) -> String {
+    let mut columns = columns::<event::Entity>(of);
+    if dialect == Dialect::Sqlite {
+        let metadata = format!("{of}.metadata");
+        let valid = format!("CASE WHEN json_valid({metadata}) THEN {metadata} END AS metadata");
+        columns = columns.replace(&metadata, &valid);
+    }
+    format!("{columns}, {} AS machine", dialect.is_machine())
+}
+
+fn listed<E: EntityTrait>(of: &str, _: Dialect) -> String {
+    columns::<E>(of)
 }

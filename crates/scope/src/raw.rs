@@ -101,13 +101,14 @@ impl Sql {
     }
 
     fn find_shadows(self, is_sqlite: bool) -> Shadows {
-        let schema = if is_sqlite { "main." } else { "" };
+        let (schema, dialect) =
+            if is_sqlite { ("main.", Dialect::Sqlite) } else { ("", Dialect::Postgres) };
         let tables: Vec<String> = TABLES
             .iter()
             .filter(|(table, ..)| self.names(table))
             .map(|(table, organization, columns)| {
                 // in PostgreSQL, the name inside its own definition is the real table
-                let columns = columns(table);
+                let columns = columns(table, dialect);
                 format!(
                     "{table} AS NOT MATERIALIZED \
                      (SELECT {columns} FROM {schema}{table} WHERE {organization} = ?)"
@@ -204,7 +205,7 @@ impl Sql {
                 None => text += word,
                 Some((table, organization, columns)) => {
                     count += 1;
-                    let columns = columns(table);
+                    let columns = columns(table, Dialect::Postgres);
                     text += &format!("(SELECT {columns} FROM {table} WHERE {organization} = ?)");
                     if !after.trim_start().starts_with("AS ") {
                         text += &format!(" AS {table}");

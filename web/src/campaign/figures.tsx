@@ -23,23 +23,33 @@ export const Funnel = graphql(`
     complaints
     bounces
     uniqueComplaints
+    machineOpens
+    machineClicks
+    uniqueHumanOpens
+    uniqueHumanClicks
   }
 `);
 
-/** The funnel and the counters of a campaign. */
+/** The funnel and the counters of a campaign: those of people first, and all, machines included, beside them. */
 export function Figures({ campaign: { status, stats: now } }: { campaign: CampaignViewFragment }) {
   const ofDelivered = (part: number) => `${rate({ part, whole: now.delivered })} of delivered`;
   const soFar = isUnderWay(status, now);
   const whole = wholeOf(status, now);
   const ofSends = (part: number) => `${rate({ part, whole })} of sends${soFar ? " so far" : ""}`;
   const steps = [
-    { name: "Sends", value: now.sends, of: null },
-    { name: "Delivered", value: now.delivered, of: ofSends(now.delivered) },
-    { name: "Opened", value: now.uniqueOpens, of: ofDelivered(now.uniqueOpens) },
+    { name: "Sends", value: now.sends, of: null, all: undefined },
+    { name: "Delivered", value: now.delivered, of: ofSends(now.delivered), all: undefined },
     {
-      name: "Clicked",
-      value: now.uniqueClicks,
-      of: `${ofDelivered(now.uniqueClicks)}, ${rate({ part: now.uniqueClicks, whole: now.uniqueOpens })} of opened`,
+      name: "Opened by people",
+      value: now.uniqueHumanOpens,
+      of: ofDelivered(now.uniqueHumanOpens),
+      all: now.uniqueOpens,
+    },
+    {
+      name: "Clicked by people",
+      value: now.uniqueHumanClicks,
+      of: `${ofDelivered(now.uniqueHumanClicks)}, ${rate({ part: now.uniqueHumanClicks, whole: now.uniqueHumanOpens })} of opened`,
+      all: now.uniqueClicks,
     },
   ];
   const counters = [
@@ -48,8 +58,8 @@ export function Figures({ campaign: { status, stats: now } }: { campaign: Campai
     { name: "Bounced", value: now.bounced, of: ofSends(now.bounced) },
     { name: "Failed", value: now.failed, of: null },
     { name: "Bounce reports", value: now.bounces, of: "Events, hard and soft" },
-    { name: "Total opens", value: now.opens, of: null },
-    { name: "Total clicks", value: now.clicks, of: null },
+    { name: "Opens by people", value: now.opens - now.machineOpens, of: `${count(now.opens)} with machines` },
+    { name: "Clicks by people", value: now.clicks - now.machineClicks, of: `${count(now.clicks)} with machines` },
     { name: "Unsubscribed", value: now.uniqueUnsubscribes, of: ofDelivered(now.uniqueUnsubscribes) },
     { name: "Complained", value: now.uniqueComplaints, of: ofDelivered(now.uniqueComplaints) },
   ];
@@ -57,7 +67,7 @@ export function Figures({ campaign: { status, stats: now } }: { campaign: Campai
     <SimpleGrid cols={{ base: 1, lg: 2 }}>
       <Panel title="Funnel" actions={<LiveState />}>
         <Stack p="md" pt="xs" gap="md">
-          {steps.map(({ name, value, of }) => (
+          {steps.map(({ name, value, of, all }) => (
             <div key={name}>
               <Group justify="space-between" gap="xs" wrap="nowrap">
                 <Text fw={500}>{name}</Text>
@@ -71,6 +81,11 @@ export function Figures({ campaign: { status, stats: now } }: { campaign: Campai
               <div className="bar" aria-hidden>
                 <div style={{ width: `${now.sends === 0 ? 0 : (100 * value) / now.sends}%` }} />
               </div>
+              {all !== undefined && (
+                <Text size="xs" c="dimmed" ta="right">
+                  {`${count(all)} with machines, ${ofDelivered(all)}`}
+                </Text>
+              )}
             </div>
           ))}
         </Stack>

@@ -42,6 +42,8 @@ pub(crate) struct EngagementEventFilter {
     url: Option<StringFilter>,
     /// Filters by the time the event happened.
     occurred_at: Option<DateTimeFilter>,
+    /// Matches the events of machines if true, and all others if false.
+    machine: Option<bool>,
 }
 
 impl Filter for EngagementEventFilter {
@@ -58,7 +60,10 @@ impl Filter for EngagementEventFilter {
         all.id(path.field("contactId"), self.contact_id.as_ref(), Column::SendContactId)?;
         all.id(path.field("sendId"), self.send_id.as_ref(), Column::SendId)?;
         all.text(path.field("url"), self.url.as_ref(), Column::Url)?;
-        all.time(path.field("occurredAt"), self.occurred_at.as_ref(), Column::OccurredAt)
+        all.time(path.field("occurredAt"), self.occurred_at.as_ref(), Column::OccurredAt)?;
+        all.boolean(path.field("machine"), self.machine, |scope| {
+            scope.dialect().event_is_machines()
+        })
     }
 }
 
@@ -80,6 +85,7 @@ impl EngagementEventFilter {
                 memory::id(filter.send_id.as_ref(), |event| event.send_id),
                 memory::text(filter.url.as_ref(), "url", |event| event.url.as_deref()),
                 memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at.clone()),
+                memory::boolean(filter.machine, event::Model::is_machine),
             ]
             .into_iter()
             .flatten()

@@ -11,7 +11,7 @@ use crate::{
     connection::ConnectionNode,
     contact::Contact,
     error::Error,
-    json_columns::{ChosenId, EnumColumn},
+    json_columns::{ChosenId, EnumColumn, Machine},
     object::{async_fields, object},
     rows::owners_in_place,
     scalars::{DateTime, Json},
@@ -36,6 +36,9 @@ object! {
     "type": EnumColumn<EngagementEventType, EventType> = EventType;
     /// The URL of the clicked link. Null unless the event is a CLICK.
     "url": Option<String> = Url;
+    /// Whether a machine caused the event, and not a human: a mail program that loads images in advance, or a
+    /// scanner that follows links. True if `machine` in the metadata is true.
+    "machine": Machine = Metadata;
     /// When the event happened.
     "occurredAt": DateTime = OccurredAt;
     /// When the event was recorded.

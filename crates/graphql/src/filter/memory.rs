@@ -184,3 +184,10 @@ where
     tests.push(not_in, |value, values| !values.contains(value));
     tests.tests
 }
+
+/// The test of a condition.
+pub(crate) fn boolean<M: 'static>(wanted: Option<bool>, value: fn(&M) -> bool) -> Vec<Test<M>> {
+    let mut tests = Tests::of(value);
+    tests.push(wanted, |value, wanted| value == wanted);
+    tests.tests
+}

@@ -16,7 +16,7 @@ use crate::{
 };
 
 macro_rules! campaign_stats {
-    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: $kind:ident $(($($of:tt)+))?;)*) => {
         value_object! {
             /// The figures of a set of sends: counts of the sends and their events, and rates computed from
             /// them. A rate is a percentage with one decimal, or as many as `decimals` says, rounded half up. It
@@ -37,6 +37,10 @@ macro_rules! campaign_stats {
                 "unsubscribeRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Unsubscribe, to);
                 /// `uniqueComplaints` as a percentage of `delivered`.
                 "complaintRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Complaint, to);
+                /// `uniqueHumanOpens` as a percentage of `delivered`.
+                "humanOpenRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::HumanOpen, to);
+                /// `uniqueHumanClicks` as a percentage of `delivered`.
+                "humanClickRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::HumanClick, to);
                 /// When the first event occurred. Null if there are no events.
                 "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
                 /// When the last event occurred. Null if there are no events.

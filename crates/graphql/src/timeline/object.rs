@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::object::value_object;
 
 macro_rules! engagement_bucket {
-    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: events ($condition:literal);)*) => {
         value_object! {
             /// The figures of one period of a time series, from `start` inclusive to `end` exclusive.
             EngagementBucket of (Bucket, Activity) {

@@ -27,6 +27,26 @@ fn json_in_sqlite(column: &str) -> String {
 }
 
 impl Dialect {
+    /// The condition that an event is a machine's: `metadata.machine` is true. In SQLite, metadata that is
+    /// not JSON is no machine's, and the last of duplicate keys counts, as in PostgreSQL.
+    pub(crate) fn is_machine(self) -> &'static str {
+        match self {
+            Self::Postgres => "coalesce(campaign_events.metadata -> 'machine' = 'true', FALSE)",
+            Self::Sqlite => {
+                "CASE WHEN json_valid(campaign_events.metadata) THEN \
+                 CASE WHEN json_type(campaign_events.metadata, '$.machine') IS NULL THEN FALSE ELSE \
+                 (SELECT marks.type = 'true' FROM json_each(campaign_events.metadata) AS marks \
+                  WHERE marks.key = 'machine' ORDER BY marks.id DESC LIMIT 1) END ELSE FALSE END"
+            }
+        }
+    }
+
+    /// The condition that an event is a machine's.
+    #[must_use]
+    pub fn event_is_machines(self) -> Expr {
+        Expr::cust(self.is_machine())
+    }
+
     /// The condition that the JSON in a column contains this value, like PostgreSQL's `@>`: all of its
     /// keys and values, and the elements of arrays in any order, at any depth. Null counts as `{}`.
     #[must_use]
