@@ -1,6 +1,6 @@
-// Apollo Client with automatic persisted queries, its normalized cache and its pagination. ADDRESS is the service, TOKEN
-// an admin's token, MEMBER a member's. With MANIFEST, prints the documents as it sends them, by their hash, and ends.
-// KNOWN says that the service knows these.
+// Apollo Client with automatic persisted queries, its normalized cache and its pagination. ADDRESS is the service,
+// TOKEN an admin's token, MEMBER a member's. With MANIFEST, prints its documents by their hash, and exits. With
+// KNOWN, the service knows these documents.
 
 import assert from "node:assert/strict";
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from "@apollo/client";
@@ -48,11 +48,11 @@ wasPersisted(taken());
 assert.deepEqual(names(), NAMES.slice(0, PAGE));
 assert.equal(shown().totalCount, NAMES.length);
 
-// pages are added to the list, in order and each once
+// pages are appended to the list, in order and once each
 while (shown().pageInfo.hasNextPage) {
   const before = names().length;
   await list.fetchMore({ variables: { after: shown().pageInfo.endCursor } });
-  // the cache tells those who watch a moment later
+  // the cache notifies watchers asynchronously
   await until(() => names().length > before);
 }
 assert.deepEqual(names(), NAMES);
@@ -60,7 +60,7 @@ const pages = taken();
 assert.equal(pages.length, 2);
 assert.ok(pages.every(({ isWhole, hash }) => isWhole !== Boolean(KNOWN) && (hash !== null) === Boolean(KNOWN)));
 
-// what was renamed is renamed wherever it is shown, and nothing is asked again
+// a new name appears everywhere, without another request
 const { id } = shown().edges[0].node;
 const renamed = await client.mutate({ mutation: gql(RENAME), variables: { input: { id, name: "Draft 00" } } });
 assert.equal(renamed.data.updateCampaign.campaign.name, "Draft 00");
@@ -68,7 +68,7 @@ await until(() => names()[0] === "Draft 00");
 assert.deepEqual(names(), ["Draft 00", ...NAMES.slice(1)]);
 assert.deepEqual(taken().map(({ name }) => name), ["Rename"]);
 
-// an object is one in the cache, by whichever field it is found
+// the cache has one object for all fields that return it
 const node = await client.query({ query: gql(NODE), variables: { id } });
 assert.deepEqual([node.data.node.__typename, node.data.node.name], ["Campaign", "Draft 00"]);
 assert.equal(Object.keys(client.cache.extract()).filter((key) => key === `Campaign:${id}`).length, 1);

@@ -1,5 +1,5 @@
-// The audits of the package graphql-http, against the service at $URL with $TOKEN: a line for each
-// that did not pass, and exit 1 where there is one, a notice excepted.
+// Runs the audits of the package graphql-http against the service at $URL with $TOKEN. Prints a line for each that
+// does not pass, and exits with 1 if there is one that is not a notice.
 import { auditServer } from "graphql-http";
 
 const { URL: url, TOKEN: token } = process.env;

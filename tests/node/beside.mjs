@@ -3,7 +3,7 @@
 //   node beside.mjs PATH/TO/campaigns pages.mjs
 //
 // The program has the printed links in DASHBOARD and GRAPHIQL, and a member's token in MEMBER. With YIELDING, the
-// service and the program make way for the browser, whose reader would have a machine of their own.
+// service and the program have a lower priority than the browser, which runs on another machine in production.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ const serving = spawn(resolve(service), ["--listen", "127.0.0.1:0"], {
 });
 if (process.env.YIELDING) {
   yieldSession(19);
-  // the terminal that the session may belong to gets its share back
+  // restores the priority of the terminal that the session may belong to
   process.once("exit", () => yieldSession(0));
   process.once("SIGINT", () => process.exit(130));
 }

@@ -1,4 +1,4 @@
-// A browser as a test needs it: no outside address, and every error of a page is kept.
+// A browser for tests: it reaches no other address, and records every error of a page.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,12 +7,12 @@ import { chromium } from "playwright-core";
 const require = createRequire(import.meta.url);
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-/** The browser's program, if there is one. */
+/** The path of the browser, if there is one. */
 export const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
-/** How long a page is waited for on a busy machine, in milliseconds. */
+/** How long to wait for a page on a busy machine, in milliseconds. */
 export const PATIENCE = 180_000;
 
-/** Opens a browser for a service, and others that it may ask, and closes it after the visit, even if that fails. */
+/** Opens a browser that can reach a service and other addresses, and closes it after the visit, even if that fails. */
 export async function visit(address, visiting, others = []) {
   if (executablePath === undefined) throw new Error("Chromium is not installed");
   const browser = await chromium.launch({
@@ -47,7 +47,7 @@ export async function visit(address, visiting, others = []) {
     await visiting(open, complaints);
     if (complaints.length > 0) throw new Error("the pages complained");
   } catch (error) {
-    // what the pages show and complain of instead
+    // what the pages show and log instead
     const pages = browser.contexts().flatMap((context) => context.pages());
     const shown = pages.map(async (page) => `${page.url()}\n${await page.locator("body").innerText()}`);
     throw new Error([...complaints, ...(await Promise.all(shown))].join("\n"), { cause: error });
@@ -56,7 +56,7 @@ export async function visit(address, visiting, others = []) {
   }
 }
 
-/** Throws what axe-core finds on a page; parts that others made can be left out. */
+/** Throws if axe-core finds a problem on a page. Parts of third parties can be excluded. */
 export async function isAccessible(page, exclude = []) {
   await page.evaluate(axe);
   // a dialog that fades in has too little contrast until it is fully shown
@@ -69,7 +69,7 @@ export async function isAccessible(page, exclude = []) {
   if (found.length > 0) throw new Error(`${page.url()}: ${found.join("\n")}`);
 }
 
-/** Asks the API of the service at this address, which ends with no slash. */
+/** Queries the API of the service at this address, which has no trailing slash. */
 export async function ask(address, token, query, variables = {}) {
   const response = await fetch(`${address}/graphql`, {
     method: "POST",
@@ -95,17 +95,16 @@ export async function click(address, token, url, metadata = {}) {
   return send;
 }
 
-/** Runs what GraphiQL's editor holds, once it holds such a field. */
+/** Runs the operation in GraphiQL's editor, once it contains this field. */
 export async function run(page, field) {
   await page.locator(".graphiql-query-editor .view-line", { hasText: field }).first().waitFor();
   await page.getByRole("button", { name: /^Execute query/ }).click();
 }
 
-/** Follows the feed in GraphiQL until an event with this text is shown, of those that `happen` makes. */
+/** Follows the feed in GraphiQL until an event with this text, which `happen` records, is shown. */
 export async function hearInGraphiql(page, happen, text) {
   await page.getByRole("tab", { name: /Feed/ }).click();
-  // nothing on the page tells when GraphiQL knows the operation of another tab, and when the service
-  // has the subscription, which begins then
+  // the page does not show when GraphiQL has the operation of another tab, and when the subscription has started
   const heard = page.locator(".graphiql-response").getByText(text).first();
   const until = Date.now() + PATIENCE;
   while (Date.now() < until && !(await heard.isVisible())) {
@@ -117,7 +116,7 @@ export async function hearInGraphiql(page, happen, text) {
   expect(await heard.isVisible(), "an event in GraphiQL");
 }
 
-/** Throws unless it holds. */
+/** Throws if the condition is false. */
 export function expect(holds, what) {
   if (!holds) throw new Error(`expected: ${what}`);
 }

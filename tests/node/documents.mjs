@@ -1,4 +1,4 @@
-// What the clients of this folder ask, and what they find: twelve drafts, `Draft 01` to `Draft 12`.
+// The documents of the clients in this folder, and the data that they find: twelve drafts, `Draft 01` to `Draft 12`.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 export const { ADDRESS, TOKEN, MEMBER, KNOWN } = process.env;
 export const url = `${ADDRESS}/graphql`;
 
-/** How many drafts a page has. */
+/** The number of drafts in a page. */
 export const PAGE = 5;
 
 export const DRAFTS = `query Drafts($first: Int!, $after: String) {
@@ -42,7 +42,7 @@ export const NAMES = Array.from({ length: 12 }, (_, index) => `Draft ${String(in
 
 export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
-/** Requests as they are sent: each has the hash, whether there is a text, and the answer's status and code. */
+/** The sent requests: each with the hash, whether it has a text, and the status and code of the response. */
 export function recorded() {
   const requests = [];
   const send = async (address, init = {}) => {
@@ -62,12 +62,12 @@ export function recorded() {
     });
     return response;
   };
-  /** What was sent since it was asked for last. */
+  /** The requests since the last call. */
   const taken = () => requests.splice(0);
   return { send, taken };
 }
 
-/** Checks how the first query went: by its hash alone where the document is known, else by the hash and then whole. */
+/** Checks the requests of the first query: only the hash if the document is known, otherwise the hash and then the whole document. */
 export function wasPersisted(requests) {
   const [first, second, ...more] = requests;
   assert.match(first.hash, /^[0-9a-f]{64}$/);
@@ -80,7 +80,7 @@ export function wasPersisted(requests) {
   }
 }
 
-/** Asks the service, past the client that is tried. */
+/** Queries the service without the tested client. */
 export async function act(query, variables = {}) {
   const response = await fetch(url, {
     method: "POST",
@@ -95,7 +95,7 @@ export async function act(query, variables = {}) {
 /** The end of the feed. */
 export const feedCursor = async () => (await act("{ feedCursor }")).feedCursor;
 
-/** Records a click on the send that there is. */
+/** Records a click on the only send. */
 export async function click(url) {
   const { sends } = await act("{ sends(first: 1) { nodes { id } } }");
   const input = [{ sendId: sends.nodes[0].id, type: "CLICK", url }];

@@ -1,14 +1,15 @@
-// Followers of the live feed whose connections keep being cut, one half on graphql-ws itself, the other on
-// Apollo Client over it. Each goes on, at any of the addresses, after the last cursor that it saw.
+// Followers of the live feed whose connections are cut repeatedly: one half uses graphql-ws directly, the other
+// Apollo Client with graphql-ws. Each continues after its last cursor, at any of the addresses.
 //
-// $URLS are the ws:// addresses, separated by commas, some of them perhaps down; $TOKEN opens them all. $CLIENTS
-// follow from the cursor $AFTER on, or from now; a connection lives $CUT milliseconds on average, for ever at 0. One in
-// four counts them from its opening, the others from their first event, so that they make progress on a slow machine.
+// $URLS are the ws:// addresses, separated by commas, some of which can be down. $TOKEN is valid for all of them.
+// $CLIENTS is the number of followers, which start after the cursor $AFTER or now. A connection is cut after $CUT
+// milliseconds on average, or never at 0. A fourth of the followers count from the opening of a connection, the
+// others from its first event, so that they make progress on a slow machine.
 //
-// Prints "ready" when all have subscribed. A line "expect N" on standard input says how many events each is to
-// receive in all; the answer is one line of JSON with the ids that each did receive, in order, when all have them
-// or nothing has come for a minute. Until then, a line "going on" comes now and then. What the service
-// must never do to a follower ends the program at once, with the reason on standard error and exit 1.
+// Prints "ready" when all have subscribed. A line "expect N" on standard input sets the number of events that each
+// should receive. The response is one line of JSON with the IDs that each has received, in order, once all have them
+// or none has arrived for a minute. Until then, it prints "going on" from time to time. If the service does something
+// that a follower must never see, the program ends at once, with the reason on standard error and exit code 1.
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApolloClient, CombinedGraphQLErrors, InMemoryCache, gql } from "@apollo/client";
@@ -16,7 +17,7 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-// Apollo's link asks the global one whether a connection failed; Node has it from version 22 on
+// Apollo's link checks for the global WebSocket, which Node has since version 22
 globalThis.WebSocket ??= WebSocket;
 
 const { URLS, TOKEN, CLIENTS = 6, AFTER, CUT = 300 } = process.env;
@@ -26,10 +27,10 @@ const query = `subscription($after: String) {
   engagementEvents(after: $after) { cursor node { id occurredAt } }
 }`;
 
-// how long nothing comes before it gives up; a machine under load takes long for all of it
+// how long it waits without an event, on a busy machine
 const PATIENCE = 60_000;
 
-// how long a connection waits for its first event before it is cut all the same
+// how long a connection waits for its first event before it is cut anyway
 const IDLE = 10_000;
 
 const pause = () => sleep(20 + 80 * Math.random());
@@ -59,9 +60,9 @@ class PatientSocket extends WebSocket {
   }
 }
 
-// graphql-ws connects again by itself and writes the request anew each time, so it goes on from the cursor that
-// stands there then. Apollo keeps a copy of the variables; with it, each connection is a subscription of its own,
-// and past the cache, in which the cost of an event grows with the number of those before it.
+// graphql-ws reconnects by itself and serializes the request each time, so it continues from the current cursor.
+// Apollo copies the variables, so each connection is a separate subscription. It bypasses the cache, in which the
+// cost of an event grows with the number of previous events.
 const kinds = {
   "graphql-ws": {
     retryAttempts: Infinity,
@@ -76,7 +77,7 @@ const kinds = {
   },
 };
 
-// One client, from its first connection until it is disposed of or gives up.
+// One client, from its first connection until it is disposed of or fails.
 function live(follower, request) {
   const { retryAttempts, subscribe } = kinds[follower.kind];
   let over = false;
@@ -101,7 +102,7 @@ function live(follower, request) {
         else setTimeout(count, IDLE);
       },
       connected: () => follower.connections++,
-      // leaving, restarting and dying are a server's right; every other code is a complaint about the client
+      // a server can stop, restart and crash; every other code is an error of the client
       closed: ({ code, reason }) => [1000, 1001, 1005, 1006, 1013].includes(code) || fail("closed with", code, reason),
     },
   });
@@ -110,13 +111,13 @@ function live(follower, request) {
     if (socket.readyState !== WebSocket.OPEN) return;
     if (Math.random() < 0.75) return socket.terminate();
     over = true;
-    // it rejects where the connection fails before it could be closed, which comes to the same
+    // it rejects if the connection fails before it is closed, which is the same here
     client.dispose().catch(() => {});
   }
 
   return new Promise((end) => {
     subscribe(client, request, {
-      // an error is an array in graphql-ws; Apollo wraps it, and hands a lost connection over in the same place
+      // graphql-ws reports an error as an array; Apollo wraps it, and reports a lost connection in the same way
       next({ data, errors, error = errors }) {
         if (Array.isArray(error) || CombinedGraphQLErrors.is(error)) fail(follower.kind, error);
         if (error) return (over = true);
@@ -145,7 +146,7 @@ const followers = Array.from({ length: Number(CLIENTS) }, (_, i) => ({
 for (const follower of followers) follow(follower, after);
 
 await until(() => followers.every(({ connections }) => connections > 0));
-// the subscribe is on its way by now; this lets it arrive
+// gives the subscribe message time to arrive
 await sleep(200);
 console.log("ready");
 
@@ -162,7 +163,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     }
     return followers.every(({ ids }) => ids.length >= expected) || now - since > PATIENCE;
   });
-  // duplicates would arrive now
+  // gives duplicates time to arrive
   await sleep(500);
   process.stdout.write(`${JSON.stringify({ clients: followers })}\n`, () => process.exit(0));
 }

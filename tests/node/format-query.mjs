@@ -1,5 +1,5 @@
-// Rules as react-querybuilder's own editor makes them, each with the condition that its formatQuery makes of them: $COUNT lines
-// of JSON, the same ones for the same $SEED. Conditions are for columns of text without null, except `source`.
+// Prints random rules as react-querybuilder's editor creates them, each with the SQL condition of its formatQuery:
+// $COUNT lines of JSON, which depend on $SEED. Conditions are for columns of text that are not null, except `source`.
 import { add, formatQuery, update } from "react-querybuilder";
 
 // mulberry32
@@ -39,7 +39,7 @@ function fill(query, path, depth) {
 
 const group = (query, path) => path.reduce((of, index) => of.rules[index], query);
 const count = (query, path) => group(query, path).rules.length;
-// of what is empty, formatQuery knows no complement
+// formatQuery cannot negate an empty group
 const isEmpty = (of) => Boolean(of.muted) || (of.rules?.every(isEmpty) ?? false);
 function negated(of) {
   if (!of.rules) return of;

@@ -1,4 +1,5 @@
-// Says what of a schema's changes breaks clients: $BEFORE and $AFTER are files of SDL. Exits with 1 where something does.
+// Prints the changes of a schema that break clients: $BEFORE and $AFTER are files of SDL. Exits with 1 if there are
+// any.
 import { readFileSync } from "node:fs";
 import { CriticalityLevel, diff } from "@graphql-inspector/core";
 import { buildSchema } from "graphql";

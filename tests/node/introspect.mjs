@@ -1,4 +1,5 @@
-// Asks the service at $URL with $TOKEN all that graphql-js can ask of a schema, and builds it of the answer.
+// Sends graphql-js's full introspection query to the service at $URL with $TOKEN, and builds the schema from the
+// response.
 import { buildClientSchema, getIntrospectionQuery } from "graphql";
 
 const { URL: url, TOKEN: token } = process.env;

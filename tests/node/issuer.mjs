@@ -1,10 +1,8 @@
-// An OpenID Connect issuer on its own port, built on the package oidc-provider. Users name a role
-// when they sign in, and have it in the organization ORG. Tokens live for TTL seconds; access
-// tokens are JWTs for whom a resource is named, and can be read by the issuer alone otherwise.
-// Prints its address once it answers.
+// An OpenID Connect issuer on its own port, built on the package oidc-provider. Users enter a role when they sign in,
+// and have it in the organization ORG. Tokens live for TTL seconds. Access tokens are JWTs if a resource is
+// requested, and opaque otherwise. Prints its address once it listens.
 //
-// GET /lifetime/SECONDS changes how long new tokens live. GET /refuse makes it refuse to renew tokens
-// from then on.
+// GET /lifetime/SECONDS changes the lifetime of new tokens. After GET /refuse, it refuses to renew tokens.
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";

@@ -1,5 +1,5 @@
-// What Lighthouse says of the overview, on its throttled phone and on a desk. DASHBOARD is the printed link of a
-// service. Fails where a category has less than 95. Only a machine that does nothing else can tell.
+// Runs Lighthouse on the overview, on its throttled phone and on a desktop. DASHBOARD is the printed link of a
+// service. Fails if a category has less than 95, which is only meaningful on an idle machine.
 
 import { execFileSync } from "node:child_process";
 import { executablePath } from "./browser.mjs";

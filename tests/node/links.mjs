@@ -1,6 +1,6 @@
-// What a link with a token does to the session of a tab. ADDRESS is the service, MINE and THEIRS are tokens of the
-// organizations acme and other, ENDED is one that has ended. With LINKS the service takes tokens from links. With SHOTS,
-// screenshots come into that folder.
+// The effect of a link with a token on the session of a tab. ADDRESS is the service, MINE and THEIRS are tokens of
+// the organizations acme and other, ENDED is an expired token. With LINKS, the service accepts tokens in links. With
+// SHOTS, it writes screenshots to that folder.
 
 import { expect, isAccessible, visit } from "./browser.mjs";
 
@@ -9,7 +9,7 @@ const kept = (page) => page.evaluate(() => sessionStorage.getItem("campaigns:tok
 const question = (page) => page.getByRole("dialog", { name: "Sign in with this link?" });
 const link = (path, token) => `${ADDRESS}${path}#token=${token}`;
 
-/** Follows a link from another page, as it loads this one anew. */
+/** Follows a link from another page, which reloads this one. */
 async function follow(page, address) {
   await page.goto("about:blank");
   await page.goto(address);
@@ -35,7 +35,7 @@ async function stays(page, token) {
 async function beingAsked(open, path, complaints) {
   for (const colorScheme of ["light", "dark"]) {
     const page = await open({ colorScheme });
-    // no one is signed in, so there is nothing to ask
+    // no user is signed in, so the page does not ask
     await page.goto(link(path, MINE));
     await isSignedIn(page, MINE);
     await follow(page, link(path, MINE));
@@ -50,7 +50,7 @@ async function beingAsked(open, path, complaints) {
     await isSignedIn(page, MINE);
     if (SHOTS) await page.screenshot({ path: `${SHOTS}/link-${PAGES}${path.replace("/", "-")}-${colorScheme}.png` });
     await isAccessible(page, [[".graphiql-container"]]);
-    // what the reader does without reading changes nothing
+    // pressing Enter without reading keeps the session
     await page.keyboard.press("Enter");
     await question(page).waitFor({ state: "hidden" });
     await stays(page, MINE);
@@ -59,7 +59,7 @@ async function beingAsked(open, path, complaints) {
     await question(page).waitFor({ state: "hidden" });
     await stays(page, MINE);
 
-    // within the page, which is not loaded anew
+    // within the page, which is not reloaded
     await page.evaluate((token) => (location.hash = `token=${token}`), THEIRS);
     await question(page).waitFor();
     hasNoToken(page);
@@ -67,7 +67,7 @@ async function beingAsked(open, path, complaints) {
     await question(page).waitFor({ state: "hidden" });
     await stays(page, MINE);
 
-    // what is no fragment changes nothing
+    // other parts of the address change nothing
     await page.evaluate((token) => {
       window.name = token;
       window.postMessage({ token });
@@ -84,14 +84,14 @@ async function beingAsked(open, path, complaints) {
     await follow(page, link(path, "nonsense"));
     await page.getByText("The token in this link is not valid").waitFor();
     expect((await kept(page)) === THEIRS, "the session as it was");
-    // a session that has ended is none
+    // an expired session does not count
     await page.evaluate((token) => sessionStorage.setItem("campaigns:token", token), ENDED);
     await follow(page, link(path, MINE));
     await isSignedIn(page, MINE);
     await stays(page, MINE);
     await page.context().close();
   }
-  // browsers write each answer of 401 to the console
+  // browsers log each response with 401
   const others = complaints.filter((complaint) => !complaint.includes("401 (Unauthorized)"));
   complaints.splice(0, complaints.length, ...others);
 }

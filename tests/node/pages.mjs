@@ -1,6 +1,6 @@
-// What a person does with the dashboard and GraphiQL, in a browser. DASHBOARD and GRAPHIQL are the
-// printed links, MEMBER is a member's token. With EVERYWHERE, each page is also opened on a desk and on a
-// phone, light and dark. With SHOTS, nothing but that is done, and screenshots come into that folder.
+// Uses the dashboard and GraphiQL in a browser. DASHBOARD and GRAPHIQL are the printed links, MEMBER is a member's
+// token. With EVERYWHERE, each page is also opened on a desktop and on a phone, light and dark. With SHOTS, it does
+// only that, and writes screenshots to that folder.
 
 import { ask, click, expect, hearInGraphiql, isAccessible, run, visit } from "./browser.mjs";
 import { wire } from "./wire.mjs";
@@ -13,7 +13,7 @@ const token = new URLSearchParams(new URL(DASHBOARD).hash.slice(1)).get("token")
 const as = (other, path = "/") => `${address}${path}#token=${other}`;
 const shown = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
 
-/** Picks something by its name. */
+/** Selects an object by its name. */
 async function pick(page, label, name) {
   await page.getByRole("combobox", { name: label }).fill(name);
   await page.getByRole("option", { name, exact: true }).click();
@@ -29,8 +29,8 @@ async function exploring(open) {
   await hearInGraphiql(page, () => click(address, token, "https://example.com/heard-in-graphiql"), "heard-in-graphiql");
   await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
   await page.getByText("engagementEvents").first().waitFor();
-  // what only its makers can mend: a button within each tab, colors of the editor's code, an item of the
-  // history that is called otherwise than it says, a choice in the explorer without a label
+  // problems of GraphiQL itself: a button within each tab, colors of the editor's code, an item of the history whose
+  // name differs from its text, a select in the explorer without a label
   const theirs = [[".graphiql-tabs"], [".monaco-editor"], [".graphiql-history-item-label"], [".graphiql-plugin select"]];
   await isAccessible(page, theirs);
   for (const pane of ["Show History", "Show GraphiQL Explorer"]) {
@@ -58,7 +58,7 @@ async function looking(open) {
   await page.getByRole("link", { name: "Summer sale" }).waitFor();
   await isAccessible(page);
 
-  // what is chosen is in the address, and another reader sees the same
+  // choices are in the address, and another user sees the same
   const zone = page.getByRole("combobox", { name: "Time zone" });
   await zone.focus();
   await zone.selectOption("Asia/Tokyo");
@@ -74,7 +74,7 @@ async function looking(open) {
   await other.getByRole("link", { name: "Summer sale" }).waitFor();
   expect(String(await names(other)) === String(await names(page)), "the same view from the address");
 
-  // a member is not offered what a member may not do
+  // members do not see buttons for admins
   await other.getByRole("link", { name: "Summer sale" }).click();
   await shown(other, "Funnel");
   expect((await other.getByRole("button", { name: "Delete" }).count()) === 0, "no delete for a member");
@@ -114,7 +114,7 @@ async function following(page) {
     ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 1,
     [await clicks.elementHandle(), before],
   );
-  // a machine's click is beside them
+  // clicks of machines are shown separately
   await click(address, token, "https://example.com/fourth", { machine: true });
   await page.waitForFunction(
     ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 2,
@@ -123,7 +123,7 @@ async function following(page) {
   expect((await number(clicks)) === before + 1, "people apart from machines");
 }
 
-/** A list of any length is loaded as it is scrolled, and only the rows in view are on the page. */
+/** A list of any length loads as the user scrolls, and only the rows in view are on the page. */
 async function scrolling(open) {
   const { contacts } = await ask(address, token, "{ contacts(first: 0) { totalCount } }");
   const page = await open();
@@ -139,7 +139,7 @@ async function scrolling(open) {
   await page.context().close();
 }
 
-/** A network that fails, and events meanwhile: each is shown once, in its order. */
+/** Events while the network fails are shown once and in order. */
 async function reconnecting(open) {
   const page = await open();
   await page.goto(`${network.address}/live#token=${token}`);
@@ -223,7 +223,7 @@ async function scheduling(page, count) {
   await page.context().close();
 }
 
-/** What became of sends, events and lists, one by one: mended where a program got them wrong. */
+/** Corrects sends, events and lists one by one. */
 async function correcting(open) {
   const made = await ask(
     address,
@@ -299,7 +299,7 @@ async function ending(open) {
   await page.context().close();
 }
 
-/** A console that holds what the service refuses, as browsers write each answer of 401 there. */
+/** Refused tokens. Browsers log each response with 401. */
 async function refused(open, complaints) {
   const page = await open();
   await page.goto(as("nonsense"));

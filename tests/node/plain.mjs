@@ -1,5 +1,5 @@
-// What a person does with the plain page, in a browser. ADDRESS is the service, TOKEN an admin's token. With SHOTS,
-// screenshots come into that folder.
+// Uses the plain page in a browser. ADDRESS is the service, TOKEN an admin's token. With SHOTS, it writes screenshots
+// to that folder.
 
 import { PATIENCE, click, expect, isAccessible, visit } from "./browser.mjs";
 
@@ -39,7 +39,7 @@ async function signingIn(open, colorScheme, device) {
   await page.goto(ADDRESS);
   const pasted = page.getByLabel("Token");
   await pasted.waitFor();
-  // before anyone signs in as well
+  // also before a user signs in
   expect(await page.getByText("install Node").isVisible(), "how to get the dashboard");
   await isAccessible(page);
   await shoot("signed-out");

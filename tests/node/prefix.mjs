@@ -1,5 +1,5 @@
-// What a person does with the pages of a service below a path of its host, behind a proxy. DASHBOARD and GRAPHIQL are
-// the printed links, SERVICE is the service itself.
+// Uses the pages of a service below a path of its host, behind a proxy. DASHBOARD and GRAPHIQL are the printed links,
+// SERVICE is the address of the service itself.
 
 import { ask, click, expect, hearInGraphiql, run, visit } from "./browser.mjs";
 
@@ -9,7 +9,7 @@ const token = new URLSearchParams(fragment).get("token");
 const { origin, pathname: prefix } = new URL(address);
 const heading = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
 
-/** Opens a page that may ask for what is below the path alone. */
+/** Opens a page that can only request addresses below the path. */
 async function watched(open, complaints) {
   const page = await open();
   page.on("request", (request) => {
@@ -45,7 +45,7 @@ async function looking(open, complaints) {
   await heading(page, "Engagement over time");
   expect(page.url() === `${address}/`, `the address without the token, not ${page.url()}`);
 
-  // by links, each of which is below the path
+  // by links, which are all below the path
   const hrefs = await page.locator("a[href]").evaluateAll((links) =>
     links.filter((link) => link.origin === location.origin).map((link) => link.getAttribute("href")),
   );
@@ -63,7 +63,7 @@ async function looking(open, complaints) {
   await page.goBack();
   await heading(page, "Contacts");
 
-  // by deep links, which are loaded again
+  // by deep links, with a reload
   const deep = {
     [`/campaigns/${campaign.id}`]: "Funnel",
     "/segments": "Segments",
@@ -86,7 +86,7 @@ async function looking(open, complaints) {
   await follow(page, "https://example.com/by-a-deep-link");
   await page.goto(`${address}/campaigns`);
   await heading(page, "Engagement over time");
-  // the path alone leads there
+  // the path itself leads to the dashboard
   await page.goto(address);
   await heading(page, "Engagement over time");
   await page.getByRole("link", { name: "GraphiQL" }).click();
@@ -106,7 +106,7 @@ async function exploring(open, complaints) {
   await page.context().close();
 }
 
-/** A reader who reaches the root of the service directly is sent below the path there. */
+/** A user who opens the root of the service directly is redirected below the path. */
 async function comingPastTheProxy(open) {
   const page = await open();
   await page.goto(`${SERVICE}/live#token=${token}`);

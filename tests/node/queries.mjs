@@ -1,5 +1,5 @@
-// Whether each query fits the schema: $QUERIES is a JSON file of texts by where they are from, $SCHEMA a file of SDL.
-// Prints what is wrong, and exits with 1 where something is.
+// Validates queries against the schema: $QUERIES is a JSON file of texts by their source, $SCHEMA a file of SDL.
+// Prints the errors, and exits with 1 if there are any.
 import { readFileSync } from "node:fs";
 import { buildSchema, parse, validate } from "graphql";
 

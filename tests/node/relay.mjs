@@ -1,5 +1,5 @@
-// Relay's runtime on what relay-compiler makes of `relay/campaigns.js`: its store by ID, and the pages of a refetchable
-// connection, as usePaginationFragment asks for them. ADDRESS is the service, TOKEN an admin's token.
+// Relay's runtime with the output of relay-compiler for `relay/campaigns.js`: its store by ID, and the pages of a
+// refetchable connection, as usePaginationFragment requests them. ADDRESS is the service, TOKEN an admin's token.
 
 import assert from "node:assert/strict";
 import { register } from "node:module";
@@ -7,7 +7,7 @@ import relay from "relay-runtime";
 import { sha256, TOKEN, url } from "./documents.mjs";
 
 const { createOperationDescriptor, Environment, fetchQuery, getRequest, getSelector, Network, RecordSource, Store } = relay;
-// the compiler leaves the end of names to bundlers
+// the compiler omits file extensions, which bundlers resolve
 const resolve = "export const resolve = (name, context, next) => next(name.endsWith('.graphql') ? name + '.js' : name, context);";
 register(`data:text/javascript,${encodeURIComponent(resolve)}`);
 const artifact = async (name) => (await import(`./relay/__generated__/${name}.graphql.js`)).default;
@@ -25,14 +25,14 @@ const network = Network.create(async ({ name, text }, variables) => {
 });
 const environment = new Environment({ network, store: new Store(new RecordSource()) });
 
-/** The data of a fragment on part of what an operation or another fragment gave. */
+/** The data of a fragment on a part of the data of an operation or another fragment. */
 const read = (fragment, of) => {
   const { data, isMissingData } = environment.lookup(getSelector(fragment, of));
   assert.equal(isMissingData, false);
   return data;
 };
 
-/** Loads the next page of a connection, as its fragment's metadata say; returns whether there was one. */
+/** Loads the next page of a connection according to its fragment's metadata. Returns whether there was one. */
 async function loadNext(fragment, of, count) {
   const { refetch, connection: [{ path }] } = fragment.metadata;
   const data = read(fragment, of);
@@ -67,7 +67,7 @@ assert.deepEqual(names(), ["Spring", ...Array.from({ length: 24 }, (_, index) =>
 assert.deepEqual(names().slice(25).toSorted(), Array.from({ length: 12 }, (_, index) => `Draft ${String(index + 1).padStart(2, "0")}`));
 assert.deepEqual(asked.map(({ name }) => name), ["campaignsQuery", ...Array(6).fill("campaignsListPaginationQuery")]);
 
-// the sends of one of them, by its ID: `node(id:)` is asked for the next page
+// the sends of one campaign by its ID: the next page is queried by `node(id:)`
 const spring = () => read(list, root()).campaigns.edges[0].node;
 const statuses = () => read(sends, spring()).sends.edges.map(({ node }) => `${node.status} ${node.contact.firstName}`);
 assert.equal(statuses().length, 20);
@@ -79,7 +79,7 @@ assert.deepEqual([...new Set(statuses())], ["DELIVERED Ada"]);
 const last = asked.at(-1);
 assert.deepEqual([last.name, last.variables.id], ["campaignsSendsPaginationQuery", spring().id]);
 
-// a page's arguments that are wrong are an error with its code
+// invalid page arguments are an error with a code
 const wrong = fetchQuery(environment, query, { filter: { name: { eq: "\u0000" } } }).toPromise();
 const error = await wrong.then(() => null, (error) => error);
 assert.ok(error?.source?.errors[0].extensions.code.length > 0, String(error));

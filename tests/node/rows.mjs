@@ -1,4 +1,4 @@
-// A list of ROWS contacts, scrolled from its beginning to its end. ADDRESS is the service, TOKEN opens it.
+// Scrolls a list of ROWS contacts from its start to its end. ADDRESS is the service, TOKEN a token for it.
 
 import { expect, visit } from "./browser.mjs";
 import { report, scrollThrough, watch } from "./watch.mjs";

@@ -1,5 +1,5 @@
-// What react-querybuilder exports, as the service at $URL takes it with $TOKEN: every operator of the editor, by
-// every field that takes it, in each form of the export. A line for each that is refused, and exit 1 if there is one.
+// Sends exports of react-querybuilder to the service at $URL with $TOKEN: every operator of the editor, for every
+// field that supports it, in each format. Prints a line for each that is refused, and exits with 1 if there is one.
 import { add, defaultOperators, formatQuery, joinWith } from "react-querybuilder";
 
 const { URL: url, TOKEN: token } = process.env;
@@ -13,7 +13,7 @@ async function ask(query, variables) {
   return response.json();
 }
 
-// values as the editor's fields give them: text for numbers, a flag for a checkbox
+// values as the editor's inputs return them: text for numbers, a boolean for a checkbox
 const id = "01890a5d-ac96-774b-bcce-b302099a8057";
 const values = {
   text: ["Acme, Inc.", "b"],

@@ -1,5 +1,4 @@
-// What a person does who signs in at an issuer. ADDRESS is the service, ISSUER the issuer of issuer.mjs, which
-// gives out tokens that end soon.
+// Signs in at an issuer. ADDRESS is the service, ISSUER the issuer of issuer.mjs, whose tokens expire soon.
 
 import { expect, isAccessible, visit } from "./browser.mjs";
 
@@ -25,7 +24,7 @@ async function comingAndGoing(open) {
   expect(href === `${ADDRESS}/segments?q=customers`, `the page that was asked for, not ${href}`);
   await page.getByText(", admin").waitFor();
 
-  // nothing of it outlives the tab, or goes to the service unasked
+  // no token outlives the tab, or is sent to the service in a cookie
   const cookies = await page.context().cookies(ADDRESS);
   const ofService = cookies.filter(({ value }) => value.includes(".ey"));
   expect(ofService.length === 0, "no token in a cookie");
@@ -54,7 +53,7 @@ async function comingAndGoing(open) {
   const left = await page.evaluate(() => Object.values(sessionStorage).join());
   expect(!left.includes("token"), `nothing that is kept: ${left}`);
 
-  // who signed out is asked again
+  // after signing out, the user has to sign in again
   await page.goto(`${ADDRESS}/graphiql`);
   await signIn(page, "member");
   await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
@@ -62,7 +61,7 @@ async function comingAndGoing(open) {
   await page.context().close();
 }
 
-/** An answer of the issuer that this tab did not ask for, as a link may bring it. */
+/** A response of the issuer that this tab did not request, as in a link. */
 async function beingAnswered(open) {
   const page = await open();
   const answers = ["code=stolen&state=guessed", "error=access_denied&error_description=Call+us&state=guessed", ""];
@@ -73,7 +72,7 @@ async function beingAnswered(open) {
     expect((await page.getByText("Call us").count()) === 0, "no text of a stranger");
     expect((await kept(page)) === null, "no session");
   }
-  // no visit interrupts a renewal
+  // longer tokens, so that no page load interrupts a renewal
   await fetch(`${ISSUER}/lifetime/3600`);
   await signIn(page, "admin");
   await shown(page, "Engagement over time");
@@ -99,7 +98,7 @@ async function changingOnesMind(open) {
   await page.context().close();
 }
 
-/** An issuer that renews nothing any more, which browsers write to the console. */
+/** An issuer that refuses renewals, which browsers log. */
 async function ending(open, complaints) {
   const page = await open();
   await fetch(`${ISSUER}/lifetime/12`);

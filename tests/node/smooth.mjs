@@ -1,8 +1,8 @@
-// Whether the pages stay smooth under load: the feed page while many events a second arrive, and a contact's
-// history while 100,000 of these events are scrolled. DASHBOARD is the printed link of a service. RATE events a
-// second are recorded for SECONDS. Prints the longest task of the page and its memory.
+// Measures the responsiveness of the pages under load: the feed page while many events arrive each second, and a
+// contact's history while 100,000 of these events are scrolled. DASHBOARD is the printed link of a service. RATE
+// events a second are recorded for SECONDS. Prints the longest task of the page and its memory.
 //
-// With LONGEST, a task that takes more milliseconds fails it. Only a machine that does nothing else can tell.
+// With LONGEST, a task that takes more milliseconds fails it, which is only meaningful on an idle machine.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask, visit } from "./browser.mjs";
@@ -12,7 +12,7 @@ const { DASHBOARD, RATE = 10_000, SECONDS = 10 } = process.env;
 const { origin, hash } = new URL(DASHBOARD);
 const token = new URLSearchParams(hash.slice(1)).get("token");
 const BATCH = 1_000;
-/** How many calls are on their way at most, so that the rate does not wait for answers. */
+/** The maximum number of concurrent calls, so that the rate does not depend on responses. */
 const CALLS = 16;
 
 /** Records events of one send at the rate. */

@@ -1,5 +1,5 @@
-// graphql-ws as its documentation has it. ADDRESS is the service, TOKEN an admin's token. Prints "restart" when the
-// service is to end, and to start again at its address, and "done" at its end.
+// graphql-ws as in its documentation. ADDRESS is the service, TOKEN an admin's token. Prints "restart" when the
+// service should be restarted at the same address, and "done" at the end.
 
 import assert from "node:assert/strict";
 import { createClient } from "graphql-ws";
@@ -8,7 +8,7 @@ import { click, FEED, feedCursor, TOKEN, url } from "./documents.mjs";
 
 const params = { Authorization: `Bearer ${TOKEN}` };
 
-/** A client, and what became of its sockets. */
+/** A client, and the events of its sockets. */
 function connect(options) {
   const seen = { opened: 0, acknowledged: 0, closed: [], pongs: 0, retries: [] };
   const client = createClient({
@@ -44,7 +44,7 @@ async function only(client, query, variables) {
   return results[0];
 }
 
-/** What an operation fails with. */
+/** The error of an operation. */
 const failure = (client, request) =>
   new Promise((resolve, reject) => client.subscribe(request, { next: reject, error: resolve, complete: reject }));
 
@@ -64,7 +64,7 @@ const failure = (client, request) =>
   await client.dispose();
 }
 
-// not lazy, with pings of its own
+// not lazy, with its own pings
 {
   const { client, seen } = connect({ lazy: false, keepAlive: 100, onNonLazyError: assert.fail });
   await until(() => seen.pongs >= 3);
@@ -76,7 +76,8 @@ const failure = (client, request) =>
   assert.deepEqual(seen.closed, [1000]);
 }
 
-// close codes: a token that is refused is tried again as often as the client likes, an ID that is in use is not
+// close codes: after a refused token, the client retries as often as configured; after an ID in use, it does not
+// retry
 {
   const { client, seen } = connect({
     connectionParams: { Authorization: "Bearer nonsense" },
@@ -96,7 +97,7 @@ for (const [code, options] of [
   assert.deepEqual([seen.opened, seen.closed], [1, [code]]);
 }
 
-// a service that restarts: the client retries, and goes on after the last event
+// when the service restarts, the client retries and continues after the last event
 {
   const variables = { after: await feedCursor() };
   const heard = [];

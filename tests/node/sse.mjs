@@ -1,5 +1,5 @@
-// A follower of the live feed on graphql-sse whose connections keep being cut. It goes on after the last cursor that
-// it saw, and prints the urls of the events in the order in which they came, when there are $EXPECT of them.
+// A follower of the live feed by graphql-sse whose connections are cut repeatedly. It continues after its last
+// cursor, and prints the URLs of the events in the order of their arrival once it has $EXPECT of them.
 import { createClient } from "graphql-sse";
 
 const { URL, TOKEN, AFTER, EXPECT } = process.env;

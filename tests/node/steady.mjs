@@ -1,6 +1,6 @@
-// What the pages show is true while they load, while a campaign changes, and while the service is away, and nothing is
-// lost or done by accident. ADDRESS is the service, TOKEN an admin's token of the organization that the test made, OTHER
-// a token of another one. With SHOTS, screenshots come into that folder.
+// The pages stay correct while they load, while a campaign changes, and while the service cannot be reached, and
+// nothing is lost or done by accident. ADDRESS is the service, TOKEN an admin's token of the test's organization,
+// OTHER a token of another one. With SHOTS, it writes screenshots to that folder.
 
 import { ask, expect, isAccessible, visit } from "./browser.mjs";
 import { wire } from "./wire.mjs";
@@ -21,7 +21,7 @@ const counter = (page, name) =>
   page.getByRole("region", { name: "Counters" }).locator("div", { has: page.getByText(name, { exact: true }) }).last();
 const badge = (page, text) => page.locator(".mantine-Badge-root", { hasText: text }).first().waitFor();
 
-/** Holds what the API answers to an operation back, until it is let go. */
+/** Delays the responses of the API to an operation until they are released. */
 async function hold(page, operation) {
   const held = [];
   let isOpen = false;
@@ -41,7 +41,7 @@ async function hold(page, operation) {
   return { asked, letGo };
 }
 
-/** Verdicts come from counts: 41 of 2,100 are 2.0 % and 6 of 2,059 are 0.3 % only once they are rounded. */
+/** Verdicts compare counts: 41 of 2,100 and 6 of 2,059 are below 2.0 % and 0.3 %, although they round to them. */
 async function judging(open) {
   const page = await open();
   await page.goto(as("/"));
@@ -54,13 +54,13 @@ async function judging(open) {
   await isAccessible(page);
   await photograph(page, "overview");
 
-  // the complaint that reaches 0.1 % of another span's 1,000 is at it
+  // the complaint that makes 0.1 % of another span's 1,000 sends reaches the limit
   await page.getByLabel("Campaigns sent in").selectOption("90");
   await figure(page, "Complaint rate").getByText("0.23%", { exact: true }).waitFor();
   await page.context().close();
 }
 
-/** What is shown keeps the labels of what it is, until what was chosen has come. */
+/** Shown data keeps its labels until the newly chosen data has loaded. */
 async function labeling(open) {
   const page = await open();
   await page.goto(as("/"));
@@ -90,7 +90,7 @@ async function labeling(open) {
   await page.context().close();
 }
 
-/** A campaign's page follows the campaign: its status, its buttons, its recipients. */
+/** The page of a campaign shows its current status, buttons and recipients. */
 async function following(open) {
   const made = await api(`mutation { createCampaign(input: { name: "Followed" }) { campaign { id } } }`);
   const { id } = made.createCampaign.campaign;
@@ -109,7 +109,7 @@ async function following(open) {
   await badge(page, "Draft");
   const recipients = page.getByRole("region", { name: "Recipients" });
   await recipients.getByText("No recipients yet").waitFor();
-  // others work with it
+  // other users change the campaign
   await step("startCampaign");
   await badge(page, "Sending");
   await page.getByRole("button", { name: "Complete" }).waitFor();
@@ -176,7 +176,7 @@ async function sharing(open) {
     const stored = await of.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie);
     expect(!stored.includes(TOKEN) && !stored.includes("ey"), `no token in what outlives the tab: ${stored}`);
   }
-  // nor does it go to a page of another origin, regardless of its messages
+  // nor is it sent to a page of another origin, regardless of its messages
   const stranger = await context.newPage();
   const heard = [];
   stranger.on("console", (message) => heard.push(message.text()));
@@ -208,7 +208,7 @@ async function sharing(open) {
   for (const of of [page, other, third, fourth]) {
     expect((await of.evaluate(() => Object.values(sessionStorage).join())).includes("ey") === false, "no token is left");
   }
-  // or GraphiQL, which is signed in as well, would load its workers while the browser closes
+  // otherwise GraphiQL, which is signed in as well, would load its workers while the browser closes
   await third.close();
   await other.getByLabel("Token").fill(TOKEN);
   await other.getByRole("button", { name: "Sign in" }).click();
@@ -216,7 +216,7 @@ async function sharing(open) {
   await context.close();
 }
 
-/** The pages outlive the service. */
+/** The pages keep working while the service cannot be reached. */
 async function outliving(open, complaints) {
   const page = await open();
   const { address } = network;
@@ -237,7 +237,7 @@ async function outliving(open, complaints) {
   await page.getByRole("link", { name: "Overview", exact: true }).click();
   await failed.first().waitFor();
   network.away(false);
-  // by itself
+  // automatically
   await figure(page, "Bounce rate").getByText("2.0%", { exact: true }).waitFor();
   await failed.first().waitFor({ state: "detached" });
   await page.context().close();
@@ -259,7 +259,7 @@ async function outliving(open, complaints) {
   await other.context().close();
 
   const explorer = await open();
-  // the editor throws the event of a worker that cannot be loaded; it has three kinds of them, one kind twice
+  // the editor throws the event of a worker that cannot be loaded; it has four workers of three kinds
   let missing = 4;
   const areLoaded = explorer.waitForEvent("requestfinished", {
     predicate: (request) => request.url().includes(".worker-") && --missing === 0,
@@ -273,12 +273,12 @@ async function outliving(open, complaints) {
   expect((await explorer.getByText("at fetch").count()) === 0, "no stack trace");
   network.away(false);
   await explorer.context().close();
-  // browsers write each request that fails to the console
+  // browsers log each failed request
   const kept = complaints.filter((complaint) => !/net::ERR_|WebSocket connection|Failed to fetch/.test(complaint));
   complaints.splice(0, complaints.length, ...kept);
 }
 
-/** Nothing that cannot be undone happens at one click. */
+/** No single click does anything that cannot be undone. */
 async function asking(open) {
   const page = await open();
   await page.goto(as(`/campaigns/${await campaignNamed("Drafted")}`));
@@ -311,7 +311,7 @@ async function asking(open) {
   await page.context().close();
 }
 
-/** Names of any length and number, the focus, and the pill of the recipients' filter. */
+/** Long names, many names, the focus, and the selection of the recipients' filter. */
 async function fitting(open) {
   for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
     const page = await open({ viewport });
@@ -347,7 +347,7 @@ async function fitting(open) {
   await page.keyboard.press("Escape");
   await form.waitFor({ state: "detached" });
   await page.waitForFunction((of) => document.activeElement === of, await button.elementHandle());
-  // what was typed is not lost
+  // input is not lost
   await button.click();
   await form.getByLabel("Name").fill("Half a name");
   await page.keyboard.press("Escape");
@@ -364,7 +364,7 @@ async function fitting(open) {
   await page.context().close();
 }
 
-/** One of any number can be picked, and what is selected is counted. */
+/** Any of many objects can be selected, and the selection is counted. */
 async function picking(open) {
   const page = await open();
   await page.goto(as("/live"));
@@ -396,7 +396,7 @@ async function picking(open) {
   await page.context().close();
 }
 
-/** The rules of a segment: what is wrong is said beside it, and nothing is lost without a question. */
+/** The rules of a segment: errors are shown next to the invalid value, and nothing is lost without a confirmation. */
 async function editing(open) {
   const page = await open();
   await page.goto(as("/segments/new"));
@@ -416,7 +416,7 @@ async function editing(open) {
   await page.getByText("2,100 contacts match. The first 20 are shown.").waitFor();
   await rule.getByRole("button", { name: "Remove rule" }).waitFor();
 
-  // unsaved rules are not lost by a link
+  // a link does not discard unsaved rules
   await page.getByRole("link", { name: "Contacts", exact: true }).click();
   const question = page.getByRole("dialog", { name: "Discard your changes?" });
   await question.getByRole("button", { name: "Keep editing" }).click();
@@ -434,7 +434,7 @@ async function editing(open) {
   await page.context().close();
 }
 
-/** What charts write, as they are drawn on a canvas. */
+/** The texts that charts draw on a canvas. */
 const drawn = (page) =>
   page.addInitScript(() => {
     window.drawn = new Set();
@@ -489,7 +489,7 @@ const visiting = async (open, complaints) => {
   for (const [name, part] of Object.entries(parts)) {
     if (!ONLY || ONLY.split(",").includes(name)) await part(open, complaints);
   }
-  // the page that is not there, which browsers write to the console
+  // the missing page, which browsers log
   const kept = complaints.filter((complaint) => !complaint.includes("404 (Not Found)"));
   complaints.splice(0, complaints.length, ...kept);
 };

@@ -1,6 +1,6 @@
 // urql with its exchange for persisted queries, its normalized cache with Relay's pagination, and subscriptions over
-// graphql-ws. ADDRESS is the service, TOKEN an admin's token, MEMBER a member's. With MANIFEST, prints the documents as
-// it sends them, by their hash, and ends. KNOWN says that the service knows these.
+// graphql-ws. ADDRESS is the service, TOKEN an admin's token, MEMBER a member's. With MANIFEST, prints its documents
+// by their hash, and exits. With KNOWN, the service knows these documents.
 
 import assert from "node:assert/strict";
 import { Client, fetchExchange, formatDocument, gql, stringifyDocument, subscriptionExchange } from "@urql/core";
@@ -63,7 +63,7 @@ for (const byGet of [false, true]) {
   assert.equal(requests[0].method, byGet ? "GET" : "POST");
   assert.deepEqual(names(first), NAMES.slice(0, PAGE));
 
-  // pages are added to the list, in order and each once
+  // pages are appended to the list, in order and once each
   let all = first;
   while (all.campaigns.pageInfo.hasNextPage) {
     const after = all.campaigns.pageInfo.endCursor;
@@ -72,7 +72,7 @@ for (const byGet of [false, true]) {
   assert.deepEqual(names(all), NAMES);
   assert.ok(taken().every(({ isWhole }) => isWhole !== Boolean(KNOWN)));
 
-  // what was renamed is renamed wherever it is shown, and nothing is asked again
+  // a new name appears everywhere, without another request
   const { id } = all.campaigns.edges[0].node;
   await succeeded(client.mutation(RENAME, { input: { id, name: "Draft 00" } }));
   taken();
@@ -94,7 +94,7 @@ for (const byGet of [false, true]) {
   taken();
 }
 
-// events come over the socket, in their order
+// events arrive over the socket, in order
 const after = await feedCursor();
 const heard = [];
 await new Promise((resolve, reject) => {

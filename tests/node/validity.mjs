@@ -1,5 +1,5 @@
-// Asks the service random documents, valid and not, and holds its verdict against graphql-js.
-// URL, TOKEN, SCHEMA (a file); SEED and COUNT.
+// Sends valid and invalid random documents to the service, and compares its verdict with that of graphql-js. Reads
+// URL, TOKEN, SCHEMA (a file), SEED and COUNT.
 import { readFileSync } from "node:fs";
 import {
   buildSchema, GraphQLError, isEnumType, isInputObjectType, isInputType, isInterfaceType, isLeafType, isListType,
@@ -8,7 +8,7 @@ import {
 
 const { URL: url, TOKEN: token, SCHEMA: file, SEED: seed = "1", COUNT: count = "500" } = process.env;
 const schema = buildSchema(readFileSync(file, "utf8"));
-// a custom scalar takes anything there; the service knows what a time is
+// graphql-js accepts any value of a custom scalar, while the service validates times
 schema.getType("DateTime").parseLiteral = (node) => {
   if (node.kind !== Kind.STRING) throw new GraphQLError("a time is a string");
   return node.value;
@@ -25,13 +25,13 @@ function below(n) {
 const chance = (percent) => below(100) < percent;
 const pick = (list) => list[below(list.length)];
 
-/** A document in the making: its variables and fragments. */
+/** A document that is being generated: its variables and fragments. */
 class Document {
   variables = new Map();
   fragments = [];
   wrong = chance(60);
 
-  /** Sometimes something else, in a document that is to be wrong. */
+  /** Sometimes another value, in a document that should be invalid. */
   or(right, ...others) {
     return this.wrong && chance(4) ? pick(others) : right;
   }
@@ -64,7 +64,7 @@ class Document {
     }
   }
 
-  /** A literal, or a variable of a type that fits or not. */
+  /** A literal, or a variable of a matching or another type. */
   value(type, depth, hasDefault = false) {
     if (!chance(25)) return this.literal(type, depth);
     const name = `v${this.variables.size}`;
@@ -72,7 +72,7 @@ class Document {
     let byDefault = "";
     if (isNonNullType(type) && (hasDefault || chance(20))) {
       written = String(type.ofType);
-      // without a default of the place, the variable needs one
+      // without a default of the argument, the variable needs one
       if (!hasDefault || chance(30)) byDefault = ` = ${this.constant(type)}`;
     } else if (!isNonNullType(type) && chance(20)) {
       written = `${type}!`;
@@ -111,7 +111,7 @@ class Document {
     return `${alias}${this.or(field.name, "nothing")}${written.length ? `(${written.join(", ")})` : ""}${this.directives()}${inside}`;
   }
 
-  /** A root field of a subscription, which may not be skipped (a rule since graphql-js 17). */
+  /** A root field of a subscription, which cannot be skipped (a rule since graphql-js 17). */
   rootOf(field) {
     const directives = this.directives;
     this.directives = () => "";
@@ -220,7 +220,7 @@ for (let number = 0; number < Number(count); number++) {
   const answered = ["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"].includes(first?.extensions?.code) ? first.extensions.code : "valid";
   const isSyntax = answered === "GRAPHQL_PARSE_FAILED" && (first.message.includes("\n") || !Array.isArray(first.locations));
   if (answered !== code || first?.extensions?.code === "INTERNAL" || isSyntax) {
-    // limits come before the rules
+    // limits are checked before the rules
     if (first?.extensions?.code === "LIMIT_EXCEEDED") continue;
     different++;
     console.log(`${code} (${why}) is ${answered} (${first?.message ?? "no error"}, ${first?.extensions?.code}):\n  ${text.replaceAll("\n", "\\n")}\n  ${JSON.stringify(variables)}`);

@@ -1,12 +1,12 @@
-// How smooth a page is: its longest task and its memory.
+// Measures the responsiveness of a page: its longest task and its memory.
 //
-// With LONGEST, a task that takes more milliseconds fails it. Only a machine that does nothing else can tell.
+// With LONGEST, a task that takes more milliseconds fails it, which is only meaningful on an idle machine.
 
 import { expect } from "./browser.mjs";
 
 const { LONGEST } = process.env;
 
-/** Remembers the tasks above 50 ms from now on. */
+/** Records tasks above 50 ms from now on. */
 export async function watch(page) {
   await page.evaluate(() => {
     globalThis.tasks = [];
@@ -16,7 +16,7 @@ export async function watch(page) {
   });
 }
 
-/** Prints what was seen since, and fails where it is too much. */
+/** Prints the recorded tasks, and fails if one is too long. */
 export async function report(page, what) {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("HeapProfiler.collectGarbage");
@@ -32,7 +32,7 @@ export async function report(page, what) {
   expect(usedSize < 100 * 2 ** 20, `a heap below 100 MiB, not ${heap}`);
 }
 
-/** Scrolls a table down as it loads, as far as some row, and up again; returns how many rows that were. */
+/** Scrolls a table down as it loads, up to a row, and up again. Returns the number of rows. */
 export async function scrollThrough(page, most = Infinity) {
   const rows = await page.evaluate(async (most) => {
     const scroller = document.querySelector(".rows");

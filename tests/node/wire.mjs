@@ -1,4 +1,4 @@
-// A wire to a service, which can be cut.
+// A proxy to a service whose connections can be cut.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
