@@ -1,4 +1,4 @@
-//! The definitions of a version of the counts: the texts beside this file with each brace filled in.
+//! The definitions of a version of the counts: the SQL files next to this one, with each `{…}` replaced.
 
 use super::list::{COUNTS, Count, FACTS, FIRST, Fact, Of};
 
@@ -7,7 +7,7 @@ const EVENTS_VIEW_POSTGRES: &str = include_str!("events_view_postgres.sql");
 const VIEWS: &str = include_str!("views.sql");
 const SQLITE: &str = include_str!("sqlite.sql");
 
-/// The ID of nothing, in PostgreSQL.
+/// The nil UUID, in PostgreSQL.
 const NONE: &str = "00000000-0000-0000-0000-000000000000";
 /// The types of events that count.
 const TYPES: &str = "'open', 'click', 'unsubscribe', 'complaint', 'bounce'";
@@ -27,7 +27,7 @@ impl Definitions {
         self.filled(FUNCTIONS_POSTGRES, "")
     }
 
-    /// The views of PostgreSQL, with the words that create one.
+    /// The views of PostgreSQL, with the keywords that create one.
     pub(super) fn views(self, create: &str) -> String {
         self.filled(EVENTS_VIEW_POSTGRES, create) + &self.filled(VIEWS, create)
     }
@@ -49,9 +49,9 @@ impl Definitions {
             "statuses" => |of| matches!(of, Of::Sends(_)),
             "events" => |of| matches!(of, Of::Events(_)),
             "contacts" => |of| matches!(of, Of::Events(_) | Of::ContactEvents(_)),
-            // what events add to a campaign
+            // the counts of events of a campaign
             "engagement" => |of| matches!(of, Of::Events(_) | Of::SendsWith(..)),
-            // if these are 0, so are all others
+            // if these are 0, so are all other counts
             "kept" => |of| matches!(of, Of::Sends(_) | Of::Events(_)),
             _ => |of| !matches!(of, Of::ContactEvents(_)),
         };
@@ -73,7 +73,7 @@ impl Definitions {
         value.replace("{row}", row)
     }
 
-    /// A text with each `{word}` and `{word: argument}` replaced by what it stands for.
+    /// A text with each `{word}` and `{word: argument}` replaced.
     pub(super) fn filled(self, text: &str, create: &str) -> String {
         let text = text.replace("{create view}", create).replace("{replaced events}", REPLACED);
         let mut parts = text.split('{');
@@ -150,7 +150,7 @@ impl Definitions {
         }
     }
 
-    /// The columns of an event as it counts.
+    /// The columns of an event that determine its counts.
     fn event(self, row: &str) -> String {
         let known = format!(
             "{row}.org_id, {row}.send_campaign_id, {row}.send_contact_id, {row}.send_id, {row}.event_type"
@@ -172,7 +172,8 @@ impl Definitions {
         }
     }
 
-    /// The condition that an event suppresses its contact, in SQLite. At first, metadata that is not JSON was refused.
+    /// The condition that an event suppresses its contact, in SQLite. The first version refused metadata that is
+    /// not JSON.
     fn suppresses(self, row: &str) -> String {
         let bounce_type = if self.version == FIRST {
             format!("{row}.metadata ->> 'bounce_type'")
@@ -187,8 +188,8 @@ impl Definitions {
         )
     }
 
-    /// The difference that a change of a send makes to a count of its campaign, in SQLite: the counts of the send
-    /// have it already.
+    /// The difference that a change of a send makes to a count of its campaign, in SQLite, after the counts of the
+    /// send have changed.
     fn of_send_now(self, count: &Count) -> String {
         let Of::SendsWith(with, without) = count.of else { return change(count) };
         let change_of = |name: &str| {
@@ -213,7 +214,7 @@ const REPLACED: &str = "INSERT INTO campaign_event_changes
         (SELECT 1 FROM campaign_events AS stored
         WHERE stored.rowid = number AND stored.id = campaign_events_replaced.id));";
 
-/// The columns of a change that have to hold for a count.
+/// The columns of a change that must be true for a count.
 fn conditions(count: &Count) -> &'static [&'static str] {
     match count.of {
         Of::Sends(conditions) | Of::Events(conditions) | Of::ContactEvents(conditions) => {
@@ -259,7 +260,7 @@ fn of_sends_now(count: &Count) -> String {
     )
 }
 
-/// What sends add to a count, and then what their events add.
+/// The changes of a count by sends, and then by their events.
 fn part_of_sends(count: &Count) -> String {
     match count.of {
         Of::Sends(_) => format!("{} AS {}", sum(count), count.name),

@@ -1,7 +1,7 @@
--- what stands in braces is generated from the list of counts (definitions.rs)
+-- the parts in braces are generated from the list of counts (definitions.rs)
 
--- adds what was written to the counts: so many changes of each kind at most. Returns how many they
--- were; null where somebody else is at it.
+-- adds pending changes to the counts, up to a number of each kind. Returns their number, or null if another
+-- process is adding them.
 CREATE OR REPLACE FUNCTION campaign_counts_fold(most integer DEFAULT 20000) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

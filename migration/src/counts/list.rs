@@ -1,17 +1,18 @@
-//! The counts, and what each of them counts.
+//! The list of counts.
 //!
-//! **Invariant.** A line is never changed once the migration that it names is released, and a new one is added at
-//! the end: a migration creates what the lines up to its own say.
+//! **Invariant.** A line never changes once its migration is released, and new lines are added at the end: a
+//! migration creates the counts of the lines up to its own.
 
 use Of::{ContactEvents, Events, Sends, SendsWith};
 
-/// The first migration that creates counts, by text of its own.
+/// The first migration that creates counts, with its own SQL.
 pub(super) const FIRST: &str = "m0008_counts";
 
-/// Counts opens and clicks of machines apart: of mail programs that load images in advance, and of scanners of links.
+/// Counts opens and clicks of machines separately: mail programs that load images in advance, and link scanners.
 ///
-/// An event is a machine's if and only if `metadata.machine` is the JSON value true, whoever wrote it, and whenever. A
-/// send was opened by a human if it has more opens than opens of machines. Other counts include machines, as before.
+/// An event is a machine's if and only if `metadata.machine` is the JSON value true, regardless of its writer and
+/// its time. A send was opened by a human if it has more opens than opens of machines. Other counts include
+/// machines, as before.
 pub(crate) const MACHINES: &str = "m0015_machines";
 
 /// A count.
@@ -24,7 +25,7 @@ pub(super) struct Count {
     pub(super) since: &'static str,
 }
 
-/// What is counted. Each condition begins with a column of the changes, and all have to hold.
+/// What is counted. Each condition starts with a column of the changes, and all must hold.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     /// The sends of a campaign.
@@ -41,11 +42,11 @@ const fn count(name: &'static str, of: Of, since: &'static str) -> Count {
     Count { name, of, since }
 }
 
-/// Something that a change of events says about them, beyond what it said in the first version.
+/// A property of events in their pending changes, beyond those of the first version.
 pub(super) struct Fact {
     /// Its column.
     pub(super) name: &'static str,
-    /// Its type in PostgreSQL, and its value before anything is known.
+    /// Its type in PostgreSQL, with its default.
     pub(super) postgres_type: &'static str,
     /// Its type in SQLite.
     pub(super) sqlite_type: &'static str,
@@ -87,7 +88,7 @@ pub(super) const FACTS: &[Fact] = &[Fact {
     postgres_type: "boolean NOT NULL DEFAULT FALSE",
     sqlite_type: "INTEGER NOT NULL",
     in_postgres: "coalesce({row}.metadata -> 'machine' = 'true', FALSE)",
-    // text that is not JSON is no machine's; the last of duplicate keys counts, as in PostgreSQL
+    // metadata that is not JSON is not a machine's; the last of duplicate keys counts, as in PostgreSQL
     in_sqlite: "CASE WHEN json_valid({row}.metadata) THEN \
         CASE WHEN json_type({row}.metadata, '$.machine') IS NULL THEN FALSE ELSE \
         (SELECT marks.type = 'true' FROM json_each({row}.metadata) AS marks WHERE marks.key = 'machine' \

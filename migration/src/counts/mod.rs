@@ -1,18 +1,18 @@
 //! The counts from `m0015_machines` on: their SQL is generated from one list ([`list`]).
 //!
-//! [`crate::m0008_counts`] explains what counts are and why they are exact, and [`crate::m0014_upkeep`] what keeps
-//! them so. A migration that adds counts is [`Added`], and a line of the list for each count, which names it. The
-//! columns of tables, the functions of PostgreSQL, the triggers of `SQLite`, and the views of recounts follow from
-//! the list.
+//! [`crate::m0008_counts`] explains what counts are and why they are exact, and [`crate::m0014_upkeep`] how they
+//! stay exact. A migration that adds counts is [`Added`], and a line of the list for each count, which names it.
+//! The columns of tables, the functions of PostgreSQL, the triggers of `SQLite`, and the views of recounts follow
+//! from the list.
 //!
 //! **Invariant.** The definitions of a released migration never change: a test compares them with the printed ones
 //! (`snapshots/`). Those of the first version are what `m0014_upkeep` leaves, so `down` restores them.
 //!
-//! **Migrating while others write.** In PostgreSQL, one transaction adds the columns and replaces the functions, while
-//! no statement that writes events runs and no transaction that has written some is open. So every change that it
-//! finds is without the new facts, and every change after it has them. Then each organization is counted in
-//! one snapshot, minus the changes that wait in it, whatever these say. If a run is interrupted, the next one does both
-//! again.
+//! **Migrating while others write.** In PostgreSQL, one transaction adds the columns and replaces the functions,
+//! while no statement that writes events runs and no transaction that has written some is open. So all earlier
+//! changes are without the new facts, and all later ones have them. Then each organization is counted in one
+//! snapshot, minus its pending changes, with or without the facts. If a run is interrupted, the next one repeats
+//! both.
 
 mod definitions;
 mod list;
@@ -33,7 +33,7 @@ use list::{COUNTS, FACTS, FIRST, Of};
 
 pub(crate) use list::MACHINES;
 
-/// The changes of events that wait to be added, in PostgreSQL.
+/// The table of pending changes of events, in PostgreSQL.
 const CHANGES: &str = "campaign_event_changes";
 
 /// The tables of counts that follow from the list: each with the columns that identify a row of an organization, and the
@@ -56,11 +56,11 @@ const VIEWS: [&str; 7] = [
     "campaign_events_to_count",
 ];
 
-/// What the functions find, and no writer of events.
+/// Keeps writers of events out, and sets the search path of the functions.
 const BEGIN: &str = "LOCK TABLE campaign_events IN SHARE ROW EXCLUSIVE MODE;
     SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);";
 
-/// The migration that adds the counts whose lines name it.
+/// A migration that adds the counts whose lines name it.
 pub(crate) struct Added(pub(crate) &'static str);
 
 impl MigrationName for Added {
@@ -109,7 +109,7 @@ async fn up(manager: &SchemaManager<'_>, version: &'static str) -> Result<(), Db
         sql += &format!("ALTER TABLE {CHANGES} ADD COLUMN IF NOT EXISTS {name} {of_type};\n");
     }
     sql += &definitions.functions();
-    // one that is replaced keeps its privileges
+    // a replaced function keeps its privileges
     sql += &definitions.views("CREATE OR REPLACE VIEW");
     steps::locking(manager, &sql).await?;
     count_all(manager, definitions).await
@@ -158,7 +158,7 @@ fn versions() -> impl Iterator<Item = &'static str> {
     COUNTS.iter().map(|count| count.since).chain(FACTS.iter().map(|fact| fact.since))
 }
 
-/// The last migration that has added counts.
+/// The last migration that adds counts.
 fn latest() -> &'static str {
     versions().max().unwrap_or(FIRST)
 }
@@ -260,7 +260,7 @@ mod tests {
         include_str!("../m0008_counts/up_sqlite.sql"),
     ];
 
-    /// The words of a definition, without comments.
+    /// The tokens of a definition, without comments.
     fn words(text: &str) -> Vec<&str> {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
         lines.flat_map(str::split_whitespace).collect()

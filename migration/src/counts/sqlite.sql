@@ -1,4 +1,4 @@
--- what stands in braces is generated from the list of counts (definitions.rs)
+-- the parts in braces are generated from the list of counts (definitions.rs)
 
 CREATE VIEW campaign_event_changes AS
     SELECT x'' AS org_id, x'' AS campaign_id, x'' AS contact_id, x'' AS send_id, '' AS event_type,

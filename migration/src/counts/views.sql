@@ -1,5 +1,5 @@
--- what each table has to hold: a recount of sends and events, but for the changes that are not added to the tables
--- yet. The same in both databases
+-- the expected rows of each table: a recount of sends and events, minus the pending changes. The same in both
+-- databases
 {create view} campaign_send_counts_recounted AS
     SELECT org_id, send_id, campaign_id, {names: events}
     FROM (
