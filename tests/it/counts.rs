@@ -39,7 +39,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
         "{\"bounce_type\": \"hard\", \"machine\": true}",
         "{\"machine\": false, \"machine\": true}",
         "{\"machine\": true, \"machine\": 1}",
-        "[1]",
+        "[{\"machine\": true}]",
         "null",
     ];
     let mark = mark.iter().chain(&MARKS).collect::<Vec<_>>();

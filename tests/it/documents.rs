@@ -17,10 +17,11 @@ const PRINTED: [(&str, &str); 4] = [
     ("docs/metrics.md", "metrics"),
 ];
 /// Flags of other programs.
-const OF_OTHERS: [&str; 9] = [
+const OF_OTHERS: [&str; 10] = [
     // the benchmarks
     "--against",
     // cargo
+    "--no-default-features",
     "--release",
     "--test",
     "--workspace",

@@ -90,7 +90,13 @@ impl Answer {
         self.error()["extensions"]["code"].as_str().unwrap_or("no code")
     }
 
-    /// The codes of all errors.
+    /// Whether there is no error.
+    #[must_use]
+    pub fn is_without_errors(&self) -> bool {
+        self.body.get("data").is_some() && self.body.get("errors").is_none()
+    }
+
+    /// The codes of all errors. There has to be one.
     #[must_use]
     pub fn codes(&self) -> Vec<&str> {
         let errors = self.errors().iter();

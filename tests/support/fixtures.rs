@@ -50,7 +50,7 @@ pub const MARKS: [&str; 7] = [
     r#"{"machine": "true"}"#,
     "{}",
     r#"{"machine": 1, "of": {"machine": true}}"#,
-    r#"[{"machine": true}]"#,
+    r#"{"of": [{"machine": true}]}"#,
     r#"{"machine": false}"#,
 ];
 

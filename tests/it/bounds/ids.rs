@@ -115,7 +115,7 @@ async fn rows_with_other_values_than_ids_are_left_out_and_named_on_sqlite() {
                 write_any(&app, &[format!("UPDATE {table} SET {column} = {odd} WHERE {row}")])
                     .await;
                 let answer = acme.member.ask(EVERYTHING, json!({})).await;
-                assert!(answer.codes().is_empty(), "{table}.{column} {odd} {:#}", answer.body);
+                assert!(answer.is_without_errors(), "{table}.{column} {odd} {:#}", answer.body);
                 if index % 4 == 0 {
                     let printed = doctor(&app).await;
                     let wrong = format!("{table}.{column} is not an ID: 1\n");
@@ -169,7 +169,7 @@ async fn changes_and_repairs_pass_rows_with_other_values_than_ids_on_sqlite() {
                 let answer = acme.admin.ask(change, variables).await;
                 let is_known = |code: &&str| ["NOT_FOUND", "CONFLICT"].contains(code);
                 assert!(
-                    answer.codes().iter().all(is_known),
+                    answer.is_without_errors() || answer.codes().iter().all(is_known),
                     "{table}.{column} {change} {:#}",
                     answer.body
                 );
@@ -218,7 +218,7 @@ async fn the_nil_uuid_is_an_id_like_others_except_of_campaigns_and_contacts(app:
         let before = app.literal(id);
         sql.execute_unprepared(&set(&before, &nil)).await.unwrap();
         let answer = acme.member.ask(EVERYTHING, json!({})).await;
-        assert!(answer.codes().is_empty(), "{table} {:#}", answer.body);
+        assert!(answer.is_without_errors(), "{table} {:#}", answer.body);
         let node = "query ($id: ID!) { node(id: $id) { id } }";
         let shown = acme.member.data(node, json!({ "id": Uuid::nil() })).await["node"]["id"].take();
         let is_node = table != "campaign_lists" && table != "users";

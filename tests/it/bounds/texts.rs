@@ -96,10 +96,11 @@ async fn text_that_is_not_utf_8_is_shown_with_replacement_characters() {
         }
         // rows that are read as a whole
         let ids = [made.campaigns[0], made.contacts[0], made.segments[0], made.sends[0]];
-        let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Campaign { name } \
-                     ... on Contact { name: firstName } ... on Segment { name } ... on Send { name: error } } }";
+        let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Campaign { text: subject } \
+                     ... on Contact { text: email } ... on Segment { text: description } \
+                     ... on Send { text: error } } }";
         let data = acme.member.data(nodes, json!({ "ids": ids })).await;
-        assert_eq!(data["nodes"], json!(vec![json!({ "name": is_shown }); 4]), "{stored}");
+        assert_eq!(data["nodes"], json!(vec![json!({ "text": is_shown }); 4]), "{stored}");
         // new events of the feed
         let mut socket = Socket::of(&acme.member).await;
         socket.subscribe("1", follow, json!({ "after": acme.member.feed_cursor().await })).await;

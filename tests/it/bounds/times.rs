@@ -528,7 +528,9 @@ async fn invalid_utf_8_in_text_is_replaced() {
         .map(|link| link["url"].as_str().unwrap())
         .collect();
     assert!(urls.contains("a\u{fffd}b"), "{urls:?}");
-    // the feed omits it and continues
+    // the feed has it and continues
+    let event = socket.next("1").await["engagementEvents"]["node"].take();
+    assert_ne!(event["occurredAt"], "2026-01-31T12:00:00Z");
     write(&app, &[click(&app, &acme, made.sends[0], "2026-01-31T12:00:00+00:00")]).await;
     let event = socket.next("1").await["engagementEvents"]["node"].take();
     assert_eq!(event["occurredAt"], "2026-01-31T12:00:00Z");
