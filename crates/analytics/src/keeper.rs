@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Counts, Error};
+use campaigns_scope::Counts;
 use campaigns_tasks::Task;
 use tokio::task::JoinHandle;
 
