@@ -114,7 +114,7 @@ async fn a_restored_database_counts_correctly_after_any_way_to_restore() {
         // the triggers fire, but were missing during the restore
         let checked = check(&database).await;
         assert_eq!(checked.code, 0, "{way}: {}", checked.out);
-        assert!(checked.out.contains("created again, as by a restore"), "{way}: {}", checked.out);
+        assert!(checked.out.contains("recreated, as by a restore"), "{way}: {}", checked.out);
         assert_restored(way, &database, &of_source).await;
         let repaired = repair(&database).await;
         assert!(
