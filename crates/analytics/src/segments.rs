@@ -73,7 +73,9 @@ pub async fn of_campaigns(
     let mut segments: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
     for row in scope.rows(OF_CAMPAIGNS, selected).await? {
         let campaign: Uuid = row.try_get("", "campaign_id")?;
-        segments.entry(campaign).or_default().push(row.try_get("", "segment_id")?);
+        // in SQLite, another program can store what is not an ID, and no segment has it
+        let Ok(segment) = row.try_get("", "segment_id") else { continue };
+        segments.entry(campaign).or_default().push(segment);
     }
     Ok(segments)
 }

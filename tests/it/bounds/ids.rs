@@ -145,12 +145,6 @@ async fn changes_and_repairs_pass_rows_with_other_values_than_ids_on_sqlite() {
                 ],
             )
             .await;
-            let mut socket = Socket::of(&acme.member).await;
-            let follow =
-                "subscription ($after: String) { engagementEvents(after: $after) { node { id } } }";
-            socket
-                .subscribe("1", follow, json!({ "after": acme.member.feed_cursor().await }))
-                .await;
             let here = tempfile::tempdir().unwrap();
             for command in ["stats check", "repair", "stats rebuild"] {
                 let mut arguments: Vec<&str> = command.split(' ').collect();
@@ -181,6 +175,12 @@ async fn changes_and_repairs_pass_rows_with_other_values_than_ids_on_sqlite() {
             );
             let Some(send) = app.rows(&send).await.pop() else { continue };
             let send: Uuid = send.try_get("", "id").unwrap();
+            let mut socket = Socket::of(&acme.member).await;
+            let follow =
+                "subscription ($after: String) { engagementEvents(after: $after) { node { id } } }";
+            socket
+                .subscribe("1", follow, json!({ "after": acme.member.feed_cursor().await }))
+                .await;
             let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { events { id } } }";
             let input = json!({ "input": [{ "sendId": send, "type": "OPEN" }] });
             let recorded =

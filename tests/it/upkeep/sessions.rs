@@ -93,15 +93,20 @@ async fn a_read_only_database_is_served_and_says_so() {
     let (_postgres, database) = Postgres::own().await;
     let sql = database.connect().await;
     run(&sql, "ALTER DATABASE campaigns SET default_transaction_read_only = on").await;
+    let checked = check(&database).await;
+    assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("note    the database is read-only"), "{}", checked.out);
+    let log = log_of_start(&database.url).await;
+    assert!(log.contains("the database is read-only: reads are served"), "{log}");
+}
+
+#[tokio::test]
+async fn a_file_of_sqlite_that_is_opened_only_for_reading_is_refused() {
     let file = TestDatabase::new(Backend::Sqlite).await;
     let read_only = TestDatabase::at(Backend::Sqlite, &format!("{}?mode=ro", file.url));
-    for database in [&database, &read_only] {
-        let checked = check(database).await;
-        assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
-        assert!(checked.out.contains("note    the database is read-only"), "{}", checked.out);
-        let log = log_of_start(&database.url).await;
-        assert!(log.contains("the database is read-only: reads are served"), "{log}");
-    }
+    let checked = check(&read_only).await;
+    assert_eq!(checked.code, 1, "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("must be able to write the file"), "{}", checked.out);
 }
 
 #[tokio::test]

@@ -209,7 +209,10 @@ fn is_refused_parameter(error: &sqlx::Error) -> bool {
 
 /// Whether SQLite says that the file cannot be opened.
 fn cannot_open(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("14")
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code: Option<u32> = code.and_then(|code| code.parse().ok());
+    // SQLITE_CANTOPEN and SQLITE_READONLY with their extended codes: https://sqlite.org/rescode.html
+    code.is_some_and(|code| matches!(code & 0xff, 8 | 14))
 }
 
 /// Whether the server will accept connections soon.

@@ -203,7 +203,7 @@ pub(crate) async fn primary(url: &str) -> Result<String, Failure> {
 pub enum Writability {
     /// Changes.
     Writable,
-    /// Only reads: by a setting, or because an SQLite file cannot be written.
+    /// Only reads, by a setting.
     ReadOnly,
     /// Only reads, and no functions that need transactions: it is a standby of PostgreSQL.
     Standby,
@@ -216,8 +216,12 @@ pub(crate) async fn writability(url: &str) -> Result<Writability, Failure> {
         let path = options.get_filename();
         // opening it changes nothing
         let is_writable = !path.exists() || OpenOptions::new().write(true).open(path).is_ok();
-        let is_read_only = !is_writable || url.contains("mode=ro");
-        return Ok(if is_read_only { Writability::ReadOnly } else { Writability::Writable });
+        // in WAL mode, readers write as well
+        return if is_writable && !url.contains("mode=ro") {
+            Ok(Writability::Writable)
+        } else {
+            Err(Failure::NotOpened(path.to_owned()))
+        };
     }
     let hosts = Hosts::of(url)?;
     let asked = async {

@@ -7,8 +7,8 @@ use std::{
 
 use campaigns_entity::event;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -87,13 +87,17 @@ impl Scope {
     /// Any error of the database.
     pub async fn latest_place(&self) -> Result<Place, Error> {
         let SettledPosition { position: upto, incarnation } = self.settled().await?;
-        let select = within(self.find(), None, upto)
+        let mut select = within(self.find(), None, upto)
             .into_select()
             .select_only()
             .column(event::Column::FeedPosition)
             .column(event::Column::Id)
             .order_by_desc(event::Column::FeedPosition)
             .limit(1);
+        if self.dialect() == Dialect::Sqlite {
+            // another program can store what is not an ID, which no cursor can name
+            select = select.filter(Expr::cust(Dialect::Sqlite.is_id("campaign_events.id")));
+        }
         let rows = self.query(&select.into_query()).await?;
         let (position, id) = match rows.first() {
             Some(row) => (row.try_get("", "feed_position")?, row.try_get("", "id")?),
