@@ -322,13 +322,15 @@ async function photographing(open) {
     campaign: `/campaigns/${campaigns.nodes[0].id}`,
     segment: `/segments/${segments.nodes[0].id}`,
     contact: `/contacts/${contacts.nodes[0].id}`,
-    live: "/live",
     graphiql: "/graphiql",
+    live: "/live",
   };
   const onPhones = ["overview", "graphiql"];
-  for (const colorScheme of ["light", "dark"]) {
-    for (const [device, viewport] of [["desk", { width: 1280, height: 860 }], ["phone", { width: 390, height: 800 }]]) {
-      for (const [name, path] of Object.entries(pages)) {
+  const devices = [["desk", { width: 1280, height: 860 }], ["phone", { width: 390, height: 800 }]];
+  // the feed comes last, since its events change the other pages
+  for (const [name, path] of Object.entries(pages)) {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const [device, viewport] of devices) {
         const page = await open({ colorScheme, viewport });
         await page.goto(as(token, path));
         await page.waitForLoadState("networkidle").catch(() => null);
@@ -342,6 +344,8 @@ async function photographing(open) {
           await page.locator(".graphiql-response").getByText("openRate").first().waitFor();
         } else {
           await page.getByRole("heading", { level: 1 }).waitFor();
+          await page.waitForFunction(() => !document.querySelector("[aria-busy=true], [aria-label=Loading]"));
+          await page.getByText("Counting…").waitFor({ state: "hidden" });
           await isAccessible(page);
         }
         const { width } = viewport;

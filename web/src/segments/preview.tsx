@@ -1,7 +1,7 @@
 import { Text } from "@mantine/core";
 import type { RuleGroupType } from "react-querybuilder";
-import { useCallback, useEffect } from "react";
-import { type CombinedError, useQuery } from "urql";
+import { useCallback, useEffect, useMemo } from "react";
+import { type CombinedError, createRequest, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import { CONTACT_COLUMNS } from "../contacts/columns";
 import { count } from "../ui/format";
@@ -38,7 +38,9 @@ export function Preview({
   });
   const preview = data?.previewSegment;
   const reload = useCallback(() => again({ requestPolicy: "network-only" }), [again]);
-  const isCurrent = !fetching && operation?.variables?.rules === rules;
+  // compared by key, since equal rules in another object are not requested again
+  const { key } = useMemo(() => createRequest(PreviewOf, { rules }), [rules]);
+  const isCurrent = !fetching && operation?.key === key;
   useRetry(isComplete ? error : undefined, fetching, reload);
   useEffect(() => {
     if (isCurrent) onRefusal(rules, error ? ruleError(error) : null);
