@@ -50,6 +50,8 @@ export default defineConfig({
   // the service inserts its base path into each link of a page
   base: "./",
   plugins: [react(), styleFirst(), compressed()],
+  // GraphiQL's workers are imported by `?worker`, which pre-bundling does not support
+  optimizeDeps: { exclude: ["graphiql/setup-workers/vite", "@graphiql/react/setup-workers/vite"] },
   server: { proxy: { "/graphql": { target: service, ws: true } } },
   worker: { format: "es" },
   build: {
