@@ -22,6 +22,11 @@ GRANT UPDATE (id) ON users, contacts TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON campaigns, campaign_segments, campaign_lists, campaign_sends, campaign_events TO :"role";
 
+-- webhooks of providers, and what comes in by them
+GRANT SELECT, INSERT, UPDATE, DELETE ON campaign_provider_webhooks, campaign_provider_paths, campaign_provider_keys,
+    campaign_provider_stats, campaign_provider_tokens, campaign_provider_reports, campaign_message_ids,
+    campaign_unmatched_events, campaign_awaited_messages TO :"role";
+
 -- counts are kept by triggers and by campaign_counts_fold; `campaigns stats rebuild` stores them
 GRANT SELECT, INSERT, UPDATE, DELETE ON campaign_counts, campaign_send_counts, campaign_contact_counts,
     campaign_hour_counts, campaign_link_counts, campaign_send_link_counts TO :"role";
@@ -49,7 +54,11 @@ SELECT format('CREATE POLICY campaigns_service ON %s TO %I USING (true) WITH CHE
         to_regclass('organizations'), to_regclass('users'), to_regclass('memberships'), to_regclass('contacts'),
         to_regclass('companies'), to_regclass('contact_companies'), to_regclass('campaigns'),
         to_regclass('campaign_segments'), to_regclass('campaign_lists'), to_regclass('campaign_sends'),
-        to_regclass('campaign_events')])
+        to_regclass('campaign_events'), to_regclass('campaign_provider_webhooks'),
+        to_regclass('campaign_provider_paths'), to_regclass('campaign_provider_keys'),
+        to_regclass('campaign_provider_stats'), to_regclass('campaign_provider_tokens'),
+        to_regclass('campaign_provider_reports'), to_regclass('campaign_message_ids'), to_regclass('campaign_unmatched_events'),
+        to_regclass('campaign_awaited_messages')])
     AND NOT EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'campaigns_service')
 \gexec
 COMMIT;

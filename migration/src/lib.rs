@@ -30,6 +30,7 @@ mod m0011_times;
 mod m0012_horizons;
 mod m0013_event_ids;
 mod m0014_upkeep;
+mod m0016_webhooks;
 mod made;
 mod policies;
 mod progress;
@@ -80,6 +81,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_event_ids::EventIds),
             Box::new(m0014_upkeep::Upkeep),
             Box::new(counts::Added(counts::MACHINES)),
+            Box::new(m0016_webhooks::Webhooks),
         ]
     }
 }

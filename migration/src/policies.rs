@@ -3,7 +3,7 @@
 //!
 //! **Invariants.** A table that already has row security, or a function that already exists, is
 //! left as it is, unless an older version of the service created the function. The organization's members can read what the service keeps beside the five
-//! tables, and only its triggers write there. Each table gets its policies in a separate
+//! tables, and only its triggers write there, except for what providers' webhooks need. Each table gets its policies in a separate
 //! transaction, so a run can be repeated. What was created is remembered in `service_tables`, and
 //! [`crate::down`] drops it.
 
@@ -24,7 +24,7 @@ const NEIGHBOURS: [&str; 5] =
     ["users", "memberships", "contacts", "companies", "contact_companies"];
 
 /// The tables that the service keeps beside them, for each organization.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "campaign_counts",
     "campaign_send_counts",
     "campaign_contact_counts",
@@ -33,6 +33,22 @@ const KEPT: [&str; 8] = [
     "campaign_send_link_counts",
     "campaign_send_changes",
     "campaign_event_changes",
+    "campaign_provider_tokens",
+];
+
+/// The webhooks of providers, which admins configure.
+const CONFIGURED: [&str; 2] = ["campaign_provider_webhooks", "campaign_provider_keys"];
+
+/// The paths of webhooks, which only admins see.
+const HIDDEN: &str = "campaign_provider_paths";
+
+/// What transactions of members write beside sends and events.
+const WRITTEN: [&str; 5] = [
+    "campaign_message_ids",
+    "campaign_provider_stats",
+    "campaign_provider_reports",
+    "campaign_unmatched_events",
+    "campaign_awaited_messages",
 ];
 
 /// The functions that policies call, as the neighbour with the users defines them.
@@ -121,9 +137,14 @@ fn tables() -> Vec<(&'static str, Kind)> {
     let own = adopt::tables().map(|table| (table.name, Kind::Own));
     let neighbours = NEIGHBOURS.map(|table| (table, Kind::Neighbour));
     let kept = KEPT.map(|table| (table, Kind::Kept));
+    let configured = CONFIGURED.map(|table| (table, Kind::Configured));
+    let written = WRITTEN.map(|table| (table, Kind::Written));
     own.into_iter()
         .chain(neighbours)
         .chain(kept)
+        .chain(configured)
+        .chain(written)
+        .chain([(HIDDEN, Kind::Hidden)])
         .chain([("organizations", Kind::Organizations)])
         .collect()
 }
@@ -136,6 +157,12 @@ enum Kind {
     Neighbour,
     /// They read it.
     Kept,
+    /// They read it, and admins write it.
+    Configured,
+    /// They read, write and delete, as their operations need.
+    Written,
+    /// Only admins read and write it.
+    Hidden,
     /// They read their own organization.
     Organizations,
 }
@@ -146,18 +173,28 @@ fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&
     let column = if matches!(kind, Kind::Organizations) { "id" } else { "org_id" };
     let own = format!("{column} = (SELECT get_user_org_id())");
     let select = ("select", "SELECT", format!("USING ({own})"));
+    let all: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE"];
+    let of_admins = format!("{own} AND (SELECT is_admin())");
     match kind {
         Kind::Own => {
             let insert = ("insert", "INSERT", format!("WITH CHECK ({own})"));
             let update = ("update", "UPDATE", format!("USING ({own}) WITH CHECK ({own})"));
             let delete = ("delete", "DELETE", format!("USING ({own} AND (SELECT is_admin()))"));
-            (vec![select, insert, update, delete], &["SELECT", "INSERT", "UPDATE", "DELETE"])
+            (vec![select, insert, update, delete], all)
         }
         Kind::Neighbour => {
             // locking a row requires the right to update it; no row passes the check
             let lock = ("lock", "UPDATE", format!("USING ({own}) WITH CHECK (false)"));
             (vec![select, lock], &["SELECT", "UPDATE"])
         }
+        Kind::Configured => {
+            let insert = ("insert", "INSERT", format!("WITH CHECK ({of_admins})"));
+            let update = ("update", "UPDATE", format!("USING ({of_admins})"));
+            let delete = ("delete", "DELETE", format!("USING ({of_admins})"));
+            (vec![select, insert, update, delete], all)
+        }
+        Kind::Written => (vec![("all", "ALL", format!("USING ({own})"))], all),
+        Kind::Hidden => (vec![("all", "ALL", format!("USING ({of_admins})"))], all),
         Kind::Kept | Kind::Organizations => (vec![select], &["SELECT"]),
     }
 }

@@ -53,9 +53,17 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
         assert!(nodes.iter().any(|node| node["status"] == status), "{status}");
     }
     // anyone who can read the file can read all data
-    for name in ["campaigns.db", "campaigns.db-wal", "campaigns.db-shm", "campaigns.db.secret"] {
+    for name in [
+        "campaigns.db",
+        "campaigns.db-wal",
+        "campaigns.db-shm",
+        "campaigns.db.secret",
+        "campaigns.db.encryption-key",
+    ] {
         assert_eq!(mode(&directory.path().join(name)), 0o600, "{name}");
     }
+    let key_file = directory.path().join("campaigns.db.encryption-key");
+    let key = std::fs::read(&key_file).unwrap();
     let page = reqwest::get(format!("{address}/graphiql")).await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert_eq!(service.terminate().await, 0);
@@ -64,6 +72,7 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
     let mut service = Binary::start(directory.path(), &["serve", "--listen", "127.0.0.1:0"]).await;
     let address = service.address().await;
     assert_eq!(ask(&address, &admin, query).await, first);
+    assert_eq!(std::fs::read(&key_file).unwrap(), key);
     let made = Binary::run(
         directory.path(),
         &["token", "--org", "0a11ce00-0000-4000-8000-000000000001", "--ttl", "1m"],

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use campaigns_entity::{
-    campaign, company, contact, contact_company, event, list_entry, membership, organization,
-    segment, send, user,
+    campaign, company, contact, contact_company, event, list_entry, membership, message_id,
+    organization, provider_key, provider_path, provider_webhook, segment, send, user,
 };
 use campaigns_tests::{Backend, Statuses, TestApp, TestDatabase, on_both_databases};
 use sea_orm::{
@@ -33,6 +33,7 @@ fn of_entity<E: EntityTrait>(backend: Backend) -> (String, Columns) {
             ColumnType::JsonBinary => if postgres { "jsonb" } else { "TEXT" }.to_owned(),
             ColumnType::Integer => if postgres { "integer" } else { "INTEGER" }.to_owned(),
             ColumnType::BigInteger => if postgres { "bigint" } else { "INTEGER" }.to_owned(),
+            ColumnType::Blob => if postgres { "bytea" } else { "BLOB" }.to_owned(),
             ColumnType::Boolean => if postgres { "boolean" } else { "INTEGER" }.to_owned(),
             ColumnType::Decimal(_) => if postgres { "numeric" } else { "REAL" }.to_owned(),
             ColumnType::Enum { name, .. } => {
@@ -149,6 +150,10 @@ async fn entities_are_the_tables_column_by_column(app: TestApp) {
         of_entity::<list_entry::Entity>(backend),
         of_entity::<send::Entity>(backend),
         of_entity::<event::Entity>(backend),
+        of_entity::<provider_webhook::Entity>(backend),
+        of_entity::<provider_path::Entity>(backend),
+        of_entity::<provider_key::Entity>(backend),
+        of_entity::<message_id::Entity>(backend),
     ] {
         let mut of_table = of_table(&app, &table).await;
         for name in FILLED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
@@ -336,6 +341,50 @@ async fn the_service_refuses_references_to_another_organization_by_itself(app: T
     assert_eq!((updated.org_id, updated.id), (ours.id, inserted.id));
 }
 
+/// The tables of providers' webhooks, which refer to no other table.
+const OF_WEBHOOKS: [&str; 9] = [
+    "campaign_provider_webhooks",
+    "campaign_provider_paths",
+    "campaign_provider_keys",
+    "campaign_provider_stats",
+    "campaign_provider_tokens",
+    "campaign_provider_reports",
+    "campaign_message_ids",
+    "campaign_unmatched_events",
+    "campaign_awaited_messages",
+];
+
+/// Inserts a row with any values.
+fn row_of(app: &TestApp, table: &str, organization: Uuid) -> String {
+    let (org, id) = (app.literal(organization), app.literal(Uuid::new_v4()));
+    let bytes = if app.database.backend == Backend::Postgres { "'\\x00'" } else { "x'00'" };
+    let time = "'2026-01-01T00:00:00+00:00'";
+    let (columns, values) = match table {
+        "campaign_provider_webhooks" => (
+            "id, name, provider, is_enabled, topic_arns, created_at, updated_at",
+            format!("{id}, 'x', 'SES', true, '[]', {time}, {time}"),
+        ),
+        "campaign_provider_paths" => ("id, token", format!("{id}, 'x'")),
+        "campaign_provider_keys" => (
+            "id, webhook_id, place, sealed, hint, created_at",
+            format!("{id}, {id}, 0, {bytes}, 'x', {time}"),
+        ),
+        "campaign_provider_stats" => ("id, webhook_id, accepted", format!("{id}, {id}, 1")),
+        "campaign_provider_tokens" => {
+            ("webhook_id, token, events, until", format!("{id}, {bytes}, {bytes}, {time}"))
+        }
+        "campaign_provider_reports" => {
+            ("webhook_id, id, received_at", format!("{id}, {id}, {time}"))
+        }
+        "campaign_message_ids" => ("send_id, message_id, compared", format!("{id}, 'x', 'x'")),
+        "campaign_unmatched_events" => {
+            ("webhook_id, id, details, received_at", format!("{id}, {id}, '{{}}', {time}"))
+        }
+        _ => ("message_id, webhook_id, event_id", format!("'x', {id}, {id}")),
+    };
+    format!("INSERT INTO {table} (org_id, {columns}) VALUES ({org}, {values})")
+}
+
 #[on_both_databases]
 async fn deleting_a_row_clears_or_deletes_references_to_it(app: TestApp) {
     let acme = app.organization("acme").await;
@@ -353,10 +402,13 @@ async fn deleting_a_row_clears_or_deletes_references_to_it(app: TestApp) {
             .await,
         0
     );
+    for table in OF_WEBHOOKS {
+        app.run(&row_of(&app, table, acme.id)).await;
+    }
     app.run("DELETE FROM organizations").await;
-    for table in
-        ["users", "contacts", "campaigns", "campaign_sends", "campaign_events", "campaign_lists"]
-    {
+    let tables =
+        ["users", "contacts", "campaigns", "campaign_sends", "campaign_events", "campaign_lists"];
+    for table in tables.into_iter().chain(OF_WEBHOOKS) {
         assert_eq!(app.count(table).await, 0, "{table}");
     }
 }

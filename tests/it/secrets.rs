@@ -112,6 +112,7 @@ async fn no_argument_of_any_command_shows_a_secret_by_flag_by_variable_or_by_fil
             // `serve` only checks
             "serve" => vec!["serve", "--check", "--listen", "127.0.0.1:0"],
             "stats" => vec!["stats", "check"],
+            "secrets" => vec!["secrets", "rotate"],
             command => vec![command],
         };
         let Some(flag) = flag else {
@@ -151,7 +152,11 @@ async fn an_invalid_secret_is_not_repeated() {
     assert!(secrets.len() >= 3, "{secrets:?}");
     for Argument { command, flag, variable, .. } in secrets {
         let (flag, variable) = (flag.as_deref().unwrap(), variable.as_deref().unwrap());
-        let command = if command == "serve" { "serve --check" } else { command };
+        let command = match command.as_str() {
+            "serve" => "serve --check",
+            "secrets" => "secrets rotate",
+            command => command,
+        };
         let command: &[&str] = &command.split(' ').collect::<Vec<_>>();
         for words in [
             &[flag, "hunter2"][..],

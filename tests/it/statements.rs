@@ -289,6 +289,12 @@ async fn every_statement_contains_the_organization(app: TestApp) {
         "users",
         "memberships",
         "organizations",
+        "campaign_provider_webhooks",
+        "campaign_provider_paths",
+        "campaign_provider_keys",
+        "campaign_provider_stats",
+        "campaign_unmatched_events",
+        "campaign_message_ids",
     ]
     .into();
     for statement in sent {

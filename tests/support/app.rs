@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use campaigns_encryption::{EncryptionKey, Keyring};
 use campaigns_scope::{ClaimRules, Database, Key, Observer, Options, Scope, Signer, Verifier};
 use campaigns_server::{App, Clock, KeyServer, Pace, Settings};
 use chrono::{TimeDelta, Utc};
@@ -20,6 +21,13 @@ use uuid::Uuid;
 use crate::{Backend, Client, Pooler, TestDatabase, until};
 
 const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
+
+/// The key that encrypts secrets, unless a test has other settings.
+#[must_use]
+pub fn keyring() -> Keyring {
+    let key = EncryptionKey::new(b"a key of the tests with 32 bytes");
+    [key.unwrap()].into_iter().collect()
+}
 
 /// A statement that the service sent.
 #[derive(Clone, Debug)]
@@ -119,7 +127,7 @@ impl TestAppBuilder {
     fn on(database: impl Future<Output = TestDatabase> + Send + 'static) -> Self {
         Self {
             database: Box::pin(database),
-            settings: Settings::default(),
+            settings: Settings { keyring: keyring(), ..Settings::default() },
             options: Box::new(|options| options),
             key_server: None,
             panics: None,
@@ -234,13 +242,17 @@ impl TestAppBuilder {
 /// selected.
 fn observer(statements: Arc<Mutex<Vec<Sent>>>, panics: Arc<Mutex<Option<Panics>>>) -> Observer {
     // words of statements that tasks send, at any time
-    const OF_TASKS: [&str; 6] = [
+    const OF_TASKS: [&str; 10] = [
         "campaign_counts_fold",
         "waiting_changes",
         "campaign_events_file_waiting",
         "campaign_triggers",
         "triggers.tgisinternal",
         "WHERE type = 'trigger'",
+        "campaign_unmatched_events",
+        "campaign_provider_stats",
+        "campaign_message_ids AS message",
+        " AS swept ",
     ];
     Box::new(move |statement, plans, _| {
         let values = statement.values.iter().flat_map(|values| &values.0);

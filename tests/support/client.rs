@@ -23,6 +23,12 @@ pub struct Answer {
 }
 
 impl Client {
+    /// A client of the service at an address, with a token.
+    #[must_use]
+    pub fn new(address: String, token: String) -> Self {
+        Self { http: reqwest::Client::new(), address, token: Some(token) }
+    }
+
     /// The same client at another address of the service.
     #[must_use]
     pub fn at(&self, address: String) -> Self {

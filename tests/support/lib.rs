@@ -14,10 +14,11 @@ mod other_program;
 mod pooler;
 mod proxy;
 mod python;
+mod sender;
 mod socket;
 mod waiting;
 
-pub use app::{Organization, Sent, TestApp, TestAppBuilder};
+pub use app::{Organization, Sent, TestApp, TestAppBuilder, keyring};
 pub use binary::{
     Binary, Example, Finished, FollowerReport, Followers, Issuer, NodeProgram, node, node_passes,
     serve_arguments,
@@ -31,5 +32,6 @@ pub use other_program::{Statuses, assert_same_schema};
 pub use pooler::Pooler;
 pub use proxy::{Proxy, free_port};
 pub use python::python;
+pub use sender::{Fixture, PROVIDERS, RECIPIENT, Sender, mailgun, webhook_settings};
 pub use socket::{Received, Socket};
 pub use waiting::{until, until_at_most};

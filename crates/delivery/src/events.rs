@@ -216,7 +216,10 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
 }
 
 /// Inserts the events, and returns the new IDs.
-async fn insert(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<HashSet<Uuid>, RecordError> {
+pub(crate) async fn insert(
+    scope: &Scope,
+    events: &[(Uuid, NewEvent)],
+) -> Result<HashSet<Uuid>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
     let are_chosen = events.iter().any(|(_, event)| event.id.is_some());
     match scope.insert_events(&rows, are_chosen).await {

@@ -27,6 +27,7 @@ mod lifecycle;
 mod lists;
 mod queue;
 mod sends;
+mod webhooks;
 mod worker;
 
 pub use events::{NewEvent, RecordError, RecordOutcome};
@@ -34,6 +35,7 @@ pub use lifecycle::{Step, StepError, StepKind, step};
 pub use lists::{ListError, ListOutcome, add_contacts, add_segment, remove_contacts};
 pub use queue::{QueueError, QueueOutcome, queue_sends};
 pub use sends::{Report, ReportError, UpdateOutcome};
+pub use webhooks::{WebhookKeeper, WebhookOutcome, WebhookRequest};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 
 /// Writes events and delivery reports, for all organizations of a process. Clones share the
@@ -42,6 +44,8 @@ pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 pub struct Intake {
     events: batcher::Batcher<events::Events>,
     reports: batcher::Batcher<sends::Reports>,
+    webhooks: batcher::Batcher<webhooks::Requests>,
+    refusals: batcher::Batcher<webhooks::Refusals>,
 }
 
 /// The maximum number of rows of a call.

@@ -1,14 +1,15 @@
 //! Applies delivery reports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use campaigns_entity::send::{self, SendStatus};
-use campaigns_scope::{Error, Scope};
+use campaigns_providers::message_id;
+use campaigns_scope::{Error, MessageId, Scope};
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{Intake, batcher::BatchWork};
+use crate::{Intake, RecordError, batcher::BatchWork, webhooks::match_messages};
 
 /// A report of a send's delivery status.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Report {
     pub at: DateTime<Utc>,
     /// The reason. Stored if the status is bounced or failed.
     pub error: Option<String>,
+    /// The provider's ID of the message, in the form that clients may give. Stored whatever the status.
+    pub message_id: Option<String>,
 }
 
 /// The result of a call.
@@ -90,10 +93,13 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
         .transaction(async |scope| {
             let mut sends: HashMap<Uuid, Option<send::Model>> =
                 scope.lock_all::<send::Entity>(reports.iter().map(|report| report.id)).await?;
-            let mut changed = BTreeSet::new();
+            let (mut changed, mut message_ids) = (BTreeSet::new(), BTreeMap::new());
             let mut done = Vec::with_capacity(reports.len());
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
+                if let Some(id) = message_id_of(report) {
+                    message_ids.insert(report.id, (index, id));
+                }
                 // a send with a status that only a newer version knows does not change
                 let send = send.as_mut().filter(|send| send.status.may_become(report.status));
                 done.push(send.is_some());
@@ -117,9 +123,37 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
             if !rows.is_empty() {
                 scope.update_all::<send::Entity>(&rows).await?;
             }
+            if !message_ids.is_empty() {
+                let (indices, ids): (Vec<usize>, Vec<MessageId>) =
+                    message_ids.into_values().unzip();
+                let changed = scope.set_message_ids(&ids).await?;
+                let compared: Vec<String> = ids.iter().map(|id| id.compared.clone()).collect();
+                match_messages(scope, &compared, Utc::now()).await.map_err(of_waiting)?;
+                for (index, id) in indices.into_iter().zip(&ids) {
+                    done[index] |= changed.contains(&id.send_id);
+                }
+            }
             Ok(done)
         })
         .await
+}
+
+/// The error of events that waited for a message ID.
+fn of_waiting(error: RecordError) -> ReportError {
+    match error {
+        RecordError::Scope(error) => ReportError::Scope(error),
+        // a send was deleted meanwhile; the same call can succeed
+        RecordError::Invalid { .. } | RecordError::SendNotFound { .. } => {
+            ReportError::Scope(Error::Busy)
+        }
+    }
+}
+
+/// The message ID that a report brings.
+fn message_id_of(report: &Report) -> Option<MessageId> {
+    let given = report.message_id.as_deref()?;
+    let compared = message_id(given)?.to_owned();
+    Some(MessageId { send_id: report.id, given: given.to_owned(), compared })
 }
 
 fn apply(report: &Report, send: &mut send::Model) {

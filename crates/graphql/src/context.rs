@@ -70,7 +70,15 @@ pub(crate) trait RequestContext {
     /// # Errors
     /// FORBIDDEN if the viewer does not have it.
     fn admin(&self) -> Result<Admin<'_>, Error> {
-        self.scope().admin().ok_or_else(Error::forbidden)
+        self.admin_to("delete")
+    }
+
+    /// The right to do something that only admins can.
+    ///
+    /// # Errors
+    /// FORBIDDEN, with what it is, if the viewer does not have it.
+    fn admin_to(&self, what: &str) -> Result<Admin<'_>, Error> {
+        self.scope().admin().ok_or_else(|| Error::forbidden(what))
     }
 }
 

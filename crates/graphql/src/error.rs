@@ -92,10 +92,10 @@ impl Error {
         )
     }
 
-    /// The viewer is not an admin.
+    /// The viewer is not an admin, and cannot do this.
     #[must_use]
-    pub fn forbidden() -> Self {
-        Self::client(Code::Forbidden, "Only admins can delete.", None)
+    pub fn forbidden(what: &str) -> Self {
+        Self::client(Code::Forbidden, format!("Only admins can {what}."), None)
     }
 
     /// The token is no longer valid.

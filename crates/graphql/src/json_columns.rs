@@ -91,6 +91,7 @@ json_values! {
     i64 as i64: |number, out| json::serialize(&number, out);
     Option<f64> as Option<f64>: |number, out| json::serialize(&number, out);
     &str as String: |text, out| json::string(text, out);
+    Option<&str> as Option<String>: |text, out| or_null(text, out, json::string);
     DateTime<Utc> as scalars::DateTime: time;
     Option<DateTime<Utc>> as Option<scalars::DateTime>: |at, out| or_null(at, out, time);
 }

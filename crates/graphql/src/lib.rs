@@ -31,6 +31,7 @@ mod live;
 mod node;
 mod object;
 mod outcome;
+mod provider_webhook;
 mod rows;
 mod scalars;
 mod schema;

@@ -13,7 +13,7 @@ use campaigns_operation::{Charge, PricedField};
 use campaigns_scope::storable_time;
 use campaigns_segments::{FIELDS, Field, Rules};
 
-use crate::{cursor, input};
+use crate::{cursor, input, provider_webhook::MAX_WEBHOOKS};
 
 /// The assumed rows of a list without a size.
 const DEFAULT_ROWS: usize = 50;
@@ -21,9 +21,11 @@ const DEFAULT_ROWS: usize = 50;
 const SHORT_LIST: usize = 5;
 
 /// The lists without an argument for their length, and their lengths.
-const LISTS: [(&str, &str, Length); 5] = [
+const LISTS: [(&str, &str, Length); 7] = [
     ("Campaign", "segments", Length::Short),
     ("Contact", "companies", Length::Short),
+    ("ProviderWebhook", "keys", Length::Short),
+    ("Query", "providerWebhooks", Length::Fixed(MAX_WEBHOOKS)),
     ("Query", "segmentFields", Length::Fixed(FIELDS.len())),
     ("RecordEventsPayload", "events", Length::Input),
     ("UpdateSendsPayload", "sends", Length::Input),

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, Interface, Object};
 use campaigns_entity::{
-    campaign, company, contact, event, list_entry, organization, segment, send, user,
+    campaign, company, contact, event, list_entry, organization, provider_webhook, segment, send,
+    user,
 };
 use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use crate::{
     event::EngagementEvent,
     input::{self, Path},
     list::ListEntry,
+    provider_webhook::ProviderWebhook,
     rows::{self, Row},
     segment::Segment,
     send::Send,
@@ -37,6 +39,7 @@ pub(crate) enum Node {
     EngagementEvent(EngagementEvent),
     ListEntry(ListEntry),
     Organization(Organization),
+    ProviderWebhook(ProviderWebhook),
     Segment(Segment),
     Send(Send),
     User(User),
@@ -89,6 +92,8 @@ async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error>
     search.look_in::<list_entry::Entity>(|row| Node::ListEntry(ListEntry(row))).await?;
     search.look_in::<company::Entity>(|row| Node::Company(Company(row))).await?;
     search.look_in::<user::Entity>(|row| Node::User(User(row))).await?;
+    let webhook = |row| Node::ProviderWebhook(ProviderWebhook(row));
+    search.look_in::<provider_webhook::Entity>(webhook).await?;
     search.look_in::<organization::Entity>(|row| Node::Organization(Organization(row))).await?;
     Ok(search.found)
 }

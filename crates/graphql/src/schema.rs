@@ -8,6 +8,7 @@ use crate::{
     event::{EventMutations, EventQueries},
     list::ListMutations,
     node::NodeQueries,
+    provider_webhook::{ProviderWebhookMutations, ProviderWebhookQueries},
     segment::{SegmentMutations, SegmentQueries},
     send::{SendMutations, SendQueries},
     stats::StatsQueries,
@@ -28,6 +29,7 @@ pub(crate) struct Query(
     EventQueries,
     StatsQueries,
     TimelineQueries,
+    ProviderWebhookQueries,
 );
 
 /// The mutations of the API. Each field is one transaction: it is stored completely or not at all.
@@ -38,6 +40,7 @@ pub(crate) struct Mutation(
     ListMutations,
     SendMutations,
     EventMutations,
+    ProviderWebhookMutations,
 );
 
 /// The engine that executes operations of the schema.

@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Counts, Doctor, Error, FeedReader, Observer, Occupancy, Operator, Options, Scope, Viewer,
+    Counts, Doctor, Error, FeedReader, Observer, Occupancy, Operator, Options, Scope, Secrets,
+    Viewer, Webhook,
     budget::Budgets,
     connections::{self, Connections, Lane, Session, Writability},
     cursor_key::{self, CursorKey},
@@ -17,6 +18,7 @@ use crate::{
     lookups::LookUps,
     recent::Recent,
     row_security::RowSecurity,
+    webhooks,
 };
 
 /// How long the existence of an organization is cached.
@@ -27,6 +29,8 @@ const MAX_ORGANIZATIONS: usize = 10_000;
 /// [`CACHING_RATE`] look-ups in a second.
 const MIGRATIONS_TTL: Duration = Duration::from_secs(1);
 const CACHING_RATE: u32 = 10;
+/// The maximum number of webhooks that are cached.
+const MAX_WEBHOOKS: usize = 10_000;
 
 /// A connected database. Clones share it.
 #[derive(Clone)]
@@ -36,6 +40,7 @@ pub struct Database {
     organizations: Arc<LookUps<Uuid, bool>>,
     migrations: Arc<LookUps<(), Arc<[String]>>>,
     cursor_keys: Arc<LookUps<(), Option<Arc<CursorKey>>>>,
+    webhooks: Arc<LookUps<[u8; 20], Option<Webhook>>>,
     row_security_role: Option<Arc<str>>,
     /// Whether policies can read subjects that are not UUIDs.
     subjects: Arc<LookUps<(), bool>>,
@@ -68,6 +73,9 @@ impl Database {
                 Ok(Some(_)) => Duration::MAX,
                 _ => Duration::ZERO,
             })),
+            webhooks: Arc::new(
+                LookUps::new(MAX_WEBHOOKS, |_| webhooks::REUSED).often(CACHING_RATE),
+            ),
             row_security_role: options.row_security_role.as_deref().map(Into::into),
             subjects: Arc::new(LookUps::new(1, |found| match found {
                 Ok(_) => CACHE_TTL,
@@ -135,16 +143,25 @@ impl Database {
         if let Some(row_security) = row_security {
             session = session.with_row_security(row_security);
         }
-        let cursor_key = self.cursor_keys.get((), |until| {
-            let session = self.session(Lane::Control).until(until);
-            async move { cursor_key::stored(&session.reading()).await }
-        });
-        let cursor_key = cursor_key.await?;
+        let cursor_key = self.cursor_key().await?;
         #[cfg(debug_assertions)]
         let id = self.misled(id);
         let scope = Scope::of(session, self.budgets.clone(), id, viewer.role());
         let scope = scope.with_pending(Arc::clone(&self.pending));
         Ok(Some(scope.with_cursor_key(cursor_key)))
+    }
+
+    /// The key of cursors.
+    pub(crate) async fn cursor_key(&self) -> Result<Option<Arc<CursorKey>>, Error> {
+        let stored = self.cursor_keys.get((), |until| {
+            let session = self.session(Lane::Control).until(until);
+            async move { cursor_key::stored(&session.reading()).await }
+        });
+        stored.await
+    }
+
+    pub(crate) fn webhooks(&self) -> &LookUps<[u8; 20], Option<Webhook>> {
+        &self.webhooks
     }
 
     /// The row security of a viewer, if policies can read the viewer's claims.
@@ -199,6 +216,12 @@ impl Database {
     #[must_use]
     pub fn doctor(&self) -> Doctor {
         Doctor::new(self.session(Lane::Control).reading())
+    }
+
+    /// The secrets of all organizations, for encrypting them anew.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.session(Lane::Control))
     }
 
     /// The settings of the database with which the service cannot work.

@@ -133,6 +133,7 @@ mod refusers;
 mod rights;
 mod row_security;
 mod scope;
+mod secrets;
 mod sequence;
 mod shares;
 mod tables;
@@ -140,6 +141,7 @@ mod time;
 mod token;
 mod triggers;
 mod unreadable;
+mod webhooks;
 mod weigh;
 
 pub use admin::Admin;
@@ -167,6 +169,7 @@ pub use scope::{
     BackgroundPermit, ExecutionPermit, FeedPage, InsertOutcome, Place, Scope, Scoped,
     SettledPosition,
 };
+pub use secrets::{Secret, Secrets};
 pub use sequence::FeedFault;
 pub use shares::{Occupancy, Share};
 pub use time::storable_time;
@@ -176,4 +179,8 @@ pub use token::{
 };
 pub use triggers::{BrokenTrigger, Triggers, triggers};
 pub use unreadable::leave_out;
+pub use webhooks::{
+    FoundSend, MessageId, OnceToken, WaitingEvent, WaitingKey, Webhook, WebhookPart, WebhookStats,
+    WebhookUpkeep, new_path_token,
+};
 pub use weigh::{json as json_weight, parsed_objects as parsed_objects_weight};

@@ -1,8 +1,8 @@
 //! The tables whose rows belong to an organization, and their references.
 
 use campaigns_entity::{
-    campaign, company, contact, contact_company, event, list_entry, membership, organization,
-    segment, send, user,
+    campaign, company, contact, contact_company, event, list_entry, membership, message_id,
+    organization, provider_key, provider_path, provider_webhook, segment, send, user,
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable};
 
@@ -95,6 +95,24 @@ organization_owned! {
         const FEED_POSITION: Option<Self::Column> = Some(event::Column::FeedPosition);
         const CHOSEN_ID: Option<Self::Column> = Some(event::Column::ChosenId);
     ]
+    provider_webhook {} [
+        const DEPENDENTS: &'static [Dependent] = &[
+            Dependent::Deleted(referencing("campaign_provider_paths", "id")),
+            Dependent::Deleted(referencing("campaign_provider_keys", "webhook_id")),
+            Dependent::Deleted(referencing("campaign_awaited_messages", "webhook_id")),
+            Dependent::Deleted(referencing("campaign_unmatched_events", "webhook_id")),
+            Dependent::Deleted(referencing("campaign_provider_stats", "webhook_id")),
+        ];
+    ]
+    provider_path {}
+    provider_key { WebhookId -> "campaign_provider_webhooks" }
+}
+
+/// A send has one row.
+impl OrganizationOwned for message_id::Entity {
+    const ID: Self::Column = message_id::Column::SendId;
+    const ORGANIZATION: Self::Column = message_id::Column::OrgId;
+    const REFERENCES: &'static [(Self::Column, &'static str)] = &[];
 }
 
 /// An organization owns itself: a scope sees one row of this table.
@@ -109,7 +127,7 @@ type Table = (&'static str, &'static str, fn(&str, Dialect) -> String);
 
 /// All tables that SQL text can name. Tables of counts have no entity, since only SQL text reads
 /// them.
-pub(crate) const TABLES: [Table; 19] = [
+pub(crate) const TABLES: [Table; 23] = [
     ("organizations", "id", listed::<organization::Entity>),
     ("users", "org_id", listed::<user::Entity>),
     ("memberships", "org_id", listed::<membership::Entity>),
@@ -121,6 +139,10 @@ pub(crate) const TABLES: [Table; 19] = [
     ("campaign_lists", "org_id", listed::<list_entry::Entity>),
     ("campaign_sends", "org_id", listed::<send::Entity>),
     ("campaign_events", "org_id", event_columns),
+    ("campaign_provider_webhooks", "org_id", listed::<provider_webhook::Entity>),
+    ("campaign_provider_paths", "org_id", listed::<provider_path::Entity>),
+    ("campaign_provider_keys", "org_id", listed::<provider_key::Entity>),
+    ("campaign_message_ids", "org_id", listed::<message_id::Entity>),
     ("campaign_counts", "org_id", counts::columns),
     ("campaign_send_counts", "org_id", counts::columns),
     ("campaign_contact_counts", "org_id", counts::columns),

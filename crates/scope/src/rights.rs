@@ -8,7 +8,7 @@ use crate::{Database, Error, owned};
 
 /// Tables, and the privileges on them that `campaigns serve` needs. `deploy/grants.sql` grants the
 /// same.
-const TABLES: [(&[&str], &[&str]); 4] = [
+const TABLES: [(&[&str], &[&str]); 5] = [
     (
         &["organizations", "users", "memberships", "contacts", "companies", "contact_companies"],
         &["SELECT"],
@@ -17,6 +17,20 @@ const TABLES: [(&[&str], &[&str]); 4] = [
     (&["users", "contacts"], &["UPDATE"]),
     (
         &["campaigns", "campaign_segments", "campaign_lists", "campaign_sends", "campaign_events"],
+        &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    ),
+    (
+        &[
+            "campaign_provider_webhooks",
+            "campaign_provider_paths",
+            "campaign_provider_keys",
+            "campaign_provider_stats",
+            "campaign_provider_tokens",
+            "campaign_provider_reports",
+            "campaign_message_ids",
+            "campaign_unmatched_events",
+            "campaign_awaited_messages",
+        ],
         &["SELECT", "INSERT", "UPDATE", "DELETE"],
     ),
     (

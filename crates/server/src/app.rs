@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use campaigns_analytics::Keeper;
-use campaigns_delivery::Intake;
+use campaigns_delivery::{Intake, WebhookKeeper};
 use campaigns_feed::Feed;
 use campaigns_graphql::Api;
 use campaigns_scope::{Database, Memberships};
@@ -14,6 +14,7 @@ use crate::{
     Clock, Keys, Settings,
     metrics::{Metrics, Operations},
     push::Sockets,
+    webhooks::Certificates,
 };
 
 /// Everything that a request needs. Clones share it.
@@ -38,6 +39,9 @@ pub struct Parts {
     /// The TCP connections that can still be opened.
     pub(crate) free_peers: Arc<Semaphore>,
     pub(crate) keeper: Keeper,
+    /// Certificates of webhooks of Amazon SNS.
+    pub(crate) certificates: Certificates,
+    _webhooks: WebhookKeeper,
 }
 
 impl Deref for App {
@@ -61,6 +65,8 @@ impl App {
         let metrics = Metrics::of_process();
         database.count_statements();
         let keeper = Keeper::start(database.counts());
+        let webhooks = WebhookKeeper::start(database.webhook_upkeep());
+        let certificates = Certificates::new(settings.sns_certificates.clone());
         let admin_roles = settings.membership_admin_roles.clone();
         let memberships = admin_roles.map(|roles| Memberships::new(&database, roles));
         let (feed, intake) = (Feed::start(database.feed_reader()), Intake::default());
@@ -71,6 +77,7 @@ impl App {
                 settings.documents.clone(),
                 feed.clone(),
                 intake.clone(),
+                settings.keyring.clone(),
             ),
             feed,
             intake,
@@ -84,6 +91,8 @@ impl App {
             metrics,
             operations: Operations::new(),
             keeper,
+            certificates,
+            _webhooks: webhooks,
         }))
     }
 

@@ -24,6 +24,7 @@ mod secrets;
 mod settings;
 mod socket;
 mod traces;
+mod webhooks;
 
 pub use app::App;
 pub use campaigns_web::{Pages, SignIn};

@@ -1,9 +1,11 @@
 //! The settings of the service, with their defaults.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use campaigns_encryption::Keyring;
 use campaigns_graphql::Limits;
 use campaigns_operation::Documents;
+use campaigns_providers::MachineAgents;
 use campaigns_web::{Pages, SignIn};
 
 use crate::PublicUrl;
@@ -57,6 +59,12 @@ pub struct Settings {
     /// The membership roles that make a user an admin, if memberships are used for tokens without
     /// an organization.
     pub membership_admin_roles: Option<Vec<String>>,
+    /// The keys that encrypt secrets in the database.
+    pub keyring: Keyring,
+    /// The user agents whose opens and clicks are marked as a machine's, if a provider reports them.
+    pub machine_agents: Arc<MachineAgents>,
+    /// A directory with signing certificates of Amazon SNS.
+    pub sns_certificates: Option<PathBuf>,
     /// An operation that takes this long is logged as slow.
     pub slow_operation: Duration,
     /// Whether `/metrics` is served at the address of the API.
@@ -118,6 +126,9 @@ impl Default for Settings {
             task_patience: Duration::from_secs(30),
             timeouts: Timeouts::default(),
             membership_admin_roles: None,
+            keyring: Keyring::default(),
+            machine_agents: Arc::default(),
+            sns_certificates: None,
             slow_operation: Duration::from_secs(1),
             has_metrics: true,
         }

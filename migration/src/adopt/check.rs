@@ -14,6 +14,7 @@ use super::{
 use crate::{
     column::{Column, Enum, Kind, OnDelete},
     m0007_feed, m0008_counts, m0009_delivery, m0012_horizons, m0013_event_ids, m0014_upkeep,
+    m0016_webhooks,
     table::{Lookup, Table},
 };
 
@@ -297,11 +298,13 @@ async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbE
         .chain(&m0012_horizons::RELATIONS)
         .chain(&m0013_event_ids::RELATIONS)
         .chain(&m0014_upkeep::RELATIONS)
-        .copied();
+        .copied()
+        .chain(m0016_webhooks::relations());
     let functions = m0007_feed::FUNCTIONS
         .iter()
         .chain(&m0008_counts::FUNCTIONS)
         .chain(&m0012_horizons::FUNCTIONS)
+        .chain(&m0016_webhooks::FUNCTIONS)
         .copied()
         .chain(m0014_upkeep::functions());
     let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS);

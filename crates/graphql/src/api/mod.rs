@@ -11,6 +11,7 @@ use std::{
 
 use async_graphql::{Context, Data, Response};
 use campaigns_delivery::Intake;
+use campaigns_encryption::Keyring;
 use campaigns_feed::Feed;
 use campaigns_operation::{
     Documents, Operation, Prepared, run_at_low_priority, text, was_executed,
@@ -74,7 +75,8 @@ pub struct Api {
 impl Api {
     /// The schema. It answers introspection queries only if `introspection` is on, executes
     /// operations within the limits, and knows these documents. Subscriptions follow this feed, and
-    /// mutations write through this intake, which other parts of the process can share.
+    /// mutations write through this intake, which other parts of the process can share. The keys
+    /// encrypt the secrets that mutations store.
     #[must_use]
     pub fn new(
         introspection: bool,
@@ -82,11 +84,12 @@ impl Api {
         documents: Documents,
         feed: Feed,
         intake: Intake,
+        keyring: Keyring,
     ) -> Self {
         let draw = |ctx: &Context<'_>, bytes| Ok(json_columns::draw_from(ctx.scope(), bytes)?);
         let engine =
             Engine::new(introspection, limits.operation, limits::price, limits::max_text, draw);
-        let (live, rates) = (Live::new(feed, intake), Rates::new(limits.rate));
+        let (live, rates) = (Live::new(feed, intake, keyring), Rates::new(limits.rate));
         Self { engine, limits, live, groups: Groups::default(), rates, documents }
     }
 
@@ -120,6 +123,11 @@ impl Api {
             engine.prepare(operation)
         };
         Ok(run_at_low_priority(work).await?)
+    }
+
+    /// Notifies watchers that the process has changed data of an organization.
+    pub fn notify_changed(&self, organization: Uuid) {
+        self.live.notify_changed(organization);
     }
 
     /// The bytes of the cached operations.

@@ -22,6 +22,7 @@ object! {
     /// An engagement event: something that happened to a send.
     EngagementEvent of event, async EngagementEventFields {
         "bounceType" needs EventType and Metadata;
+        "machineReasons" needs Metadata;
         "send" needs SendId;
         "contact" needs SendContactId;
         "campaign" needs SendCampaignId;
@@ -95,6 +96,18 @@ impl EngagementEventFields {
             Some("soft") => BounceType::Soft,
             _ => BounceType::Hard,
         }))
+    }
+
+    /// Why the event counts as a machine's, if the service found out: `apple-mpp` (Apple Mail Privacy Protection),
+    /// `scanner`, `burst` (several links within two seconds), or what another program wrote as `machineReasons`
+    /// in the metadata.
+    async fn machine_reasons(&self) -> Result<Vec<String>, Error> {
+        let metadata = self.0.get::<Option<StoredJson>>(event::Column::Metadata)?;
+        let metadata = metadata.as_ref().map(|metadata| &metadata.0);
+        let is_machine = metadata.is_some_and(|metadata| metadata["machine"] == true);
+        let reasons = metadata.and_then(|metadata| metadata["machineReasons"].as_array());
+        let reasons = reasons.filter(|_| is_machine).into_iter().flatten();
+        Ok(reasons.filter_map(|reason| reason.as_str().map(str::to_owned)).collect())
     }
 
     /// The send that the event belongs to.

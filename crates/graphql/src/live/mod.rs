@@ -5,6 +5,7 @@
 mod watch;
 
 use campaigns_delivery::Intake;
+use campaigns_encryption::Keyring;
 use campaigns_feed::Feed;
 use uuid::Uuid;
 
@@ -16,13 +17,15 @@ use watch::CampaignWatches;
 pub(crate) struct Live {
     pub(crate) feed: Feed,
     pub(crate) intake: Intake,
+    /// The keys that encrypt secrets in the database.
+    pub(crate) keyring: Keyring,
     pub(crate) watches: CampaignWatches,
 }
 
 impl Live {
-    /// The state with the feed and the intake of this process.
-    pub(crate) fn new(feed: Feed, intake: Intake) -> Self {
-        Self { feed, intake, watches: CampaignWatches::default() }
+    /// The state with the feed, the intake and the keys of this process.
+    pub(crate) fn new(feed: Feed, intake: Intake, keyring: Keyring) -> Self {
+        Self { feed, intake, keyring, watches: CampaignWatches::default() }
     }
 
     /// Notifies watchers that this process has changed data of an organization.

@@ -1,8 +1,10 @@
 //! `Send`.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::Engagement;
-use campaigns_entity::{event, send};
+use campaigns_entity::{event, message_id, send};
 
 use crate::{
     campaign::Campaign,
@@ -11,7 +13,7 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    json_columns::EnumColumn,
+    json_columns::{EnumColumn, Text},
     object::{async_fields, object},
     rows::owners_in_place,
     scalars::{DateTime, Json},
@@ -90,6 +92,16 @@ impl SendFields {
     /// The recipient.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
         self.0.owner(ctx, "contact", send::Column::ContactId).await
+    }
+
+    /// The provider's ID of the message, as `updateSends` stored it. Null if it is not known.
+    async fn message_id(&self, ctx: &Context<'_>) -> Result<Option<Text<String>>, Error> {
+        let ids = self.0.load_for_all("message_ids", async |ids| {
+            let stored = ctx.scope().by_ids::<message_id::Entity>(ids).await?;
+            let ids = stored.into_iter().map(|stored| (stored.send_id, stored.message_id));
+            Ok(ids.collect::<HashMap<_, _>>())
+        });
+        Ok(ids.await?.get(&self.0.id()).cloned().map(Text))
     }
 
     /// The total number of opens of the message.

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 use campaigns_delivery::{MAX_ROWS, Report, ReportError, UpdateOutcome};
 use campaigns_entity::send;
 use campaigns_operation::object::Objects;
+use campaigns_providers::bounds::MAX_MESSAGE_ID;
 use chrono::{DateTime as ChronoDateTime, Utc};
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub(crate) struct UpdateSendInput {
     at: Option<DateTime>,
     /// Why the message bounced or failed. Stored for BOUNCED and FAILED only.
     error: Option<String>,
+    /// The provider's ID of the message, up to 512 bytes, by which a webhook finds the send. Stored whatever the status.
+    message_id: Option<String>,
 }
 
 impl UpdateSendInput {
@@ -40,7 +43,24 @@ impl UpdateSendInput {
                 Some(time) => input::time(&time, path.field("at"))?,
             },
             error: self.error.map(|error| input::text(error, path.field("error"))).transpose()?,
+            message_id: self
+                .message_id
+                .map(|id| message_id(id, path.field("messageId")))
+                .transpose()?,
         })
+    }
+}
+
+/// A provider's ID of a message.
+fn message_id(value: String, path: Path<'_>) -> Result<String, Error> {
+    let value = input::text(value, path)?.trim().to_owned();
+    match campaigns_providers::message_id(&value) {
+        Some(_) => Ok(value),
+        None if value.len() > MAX_MESSAGE_ID => {
+            let message = format!("This can have at most {MAX_MESSAGE_ID} bytes in UTF-8.");
+            Err(Error::bad_input(path, message))
+        }
+        None => Err(Error::bad_input(path, "This must not be blank.")),
     }
 }
 
@@ -89,6 +109,7 @@ pub(super) async fn update(
         .collect::<Result<Vec<_>, _>>()?;
     let ids = reports.iter().map(|report| report.id).collect();
     let outcome = ctx.change_once(ctx.live().intake.update_sends(ctx.scope(), reports)).await;
+    ctx.live().feed.wake();
     let outcome = outcome.map_err(|error| match error {
         ReportError::SendNotFound { index } => {
             Error::not_found("send", path.index(index).field("id"))

@@ -14,7 +14,7 @@ use crate::{context::RequestContext, error::Error, object::object, rows, scalars
 pub(crate) enum Role {
     /// Can read and write.
     Member,
-    /// Can read, write and delete.
+    /// Can read, write and delete, and configure webhooks.
     Admin,
 }
 
@@ -56,7 +56,7 @@ impl Viewer {
         self.0.role().into()
     }
 
-    /// Whether you are an admin. Only admins can delete.
+    /// Whether you are an admin. Only admins can delete, and configure webhooks.
     async fn is_admin(&self) -> bool {
         self.0.role() == ClaimedRole::Admin
     }

@@ -309,7 +309,7 @@ impl Scope {
     }
 
     /// A statement with the organization as `$1` and these rows as `$2`.
-    fn with_rows(&self, sql: String, rows: &Json) -> Statement {
+    pub(crate) fn with_rows(&self, sql: String, rows: &Json) -> Statement {
         self.with(sql, rows.to_string().into())
     }
 

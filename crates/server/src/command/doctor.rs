@@ -11,14 +11,16 @@ use super::{
     arguments::Doctor,
     database,
     output::{self, NotWritten},
+    secrets,
 };
 
 pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     let options = database::options(&arguments.database, &arguments.schema)?;
+    let keys = arguments.encryption.keyring_for(&options.url)?;
     let database = database::open(&options).await?;
     let (doctor, most) = (database.doctor(), u64::from(arguments.rows));
     let checks = doctor.checks();
-    let bar = ProgressBar::new(checks.len() as u64 + 1)
+    let bar = ProgressBar::new(checks.len() as u64 + 2)
         .with_style(ProgressStyle::with_template("  {bar:30} {percent:>3} %  {elapsed}  {msg}")?);
     let mut wrong: u64 = 0;
     for check in &checks {
@@ -38,17 +40,26 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     bar.set_message("campaign_segments.filter_rules");
     let found = unreadable_rules(&database, most).await?;
     wrong += found.all;
-    bar.finish_and_clear();
-    print(
+    bar.suspend(|| print(
         "campaign_segments.filter_rules cannot be read",
         "The segment cannot be used. Correct the rules at the path, or save them with updateSegment, which checks them.",
+        &found,
+    ))?;
+    bar.inc(1);
+    bar.set_message("secrets");
+    let found = secrets::unopened(&database, &keys, most).await?;
+    wrong += found.all;
+    bar.finish_and_clear();
+    print(
+        "secrets are not opened by any --encryption-key",
+        "What needs them fails. Give the keys that they were encrypted with, or set the secrets again.",
         &found,
     )?;
     database.close().await?;
     if wrong > 0 {
         bail!("{wrong} problems");
     }
-    Ok(output::line(format_args!("no problems found by {} checks", checks.len() + 1))?)
+    Ok(output::line(format_args!("no problems found by {} checks", checks.len() + 2))?)
 }
 
 fn print(wrong: &str, remedy: &str, found: &Findings) -> Result<(), NotWritten> {

@@ -12,6 +12,7 @@ mod process;
 mod reference;
 mod repair;
 mod schema;
+mod secrets;
 mod serve;
 mod shell;
 mod start;
@@ -69,6 +70,7 @@ async fn run_command() -> anyhow::Result<()> {
         Some(Command::Worker(arguments)) => worker::run(arguments).await,
         Some(Command::Doctor(arguments)) => doctor::run(arguments).await,
         Some(Command::Repair(arguments)) => repair::run(arguments).await,
+        Some(Command::Secrets(arguments)) => secrets::run(arguments).await,
         Some(Command::Schema) => schema::run(),
         Some(Command::Config(_)) => config::print(&of_config.unwrap_or_default(), &file),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),

@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let Some(start) = Parts::read(&arguments, &mut report).await.complete() else {
         return report.first_failure();
     };
-    let Start { is_development, rules, tokens, options, settings } = start;
+    let Start { is_development, rules, tokens, options, mut settings } = start;
     let mut termination = std::pin::pin!(process::termination());
     let bound;
     let mut is_announced = false;
@@ -55,7 +55,11 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         tokens if is_development => {
             // before the database is created: an address in use leaves nothing behind
             bound = Some(Bound::to(&arguments.listen).await?);
-            start_development(&options, tokens, &rules).await?
+            let started = start_development(&options, tokens, &rules).await?;
+            if settings.keyring.is_empty() {
+                settings.keyring = [development::encryption_key()?].into_iter().collect();
+            }
+            started
         }
         Tokens::Signed(_) => unreachable!("only development mode signs"),
         Tokens::Verified(source) => {

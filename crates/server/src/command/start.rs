@@ -3,7 +3,10 @@
 //!
 //! **Invariant.** Nothing here changes anything: no file is created, no row is written.
 
+use std::{path::PathBuf, sync::Arc};
+
 use anyhow::{Context, bail};
+use campaigns_providers::MachineAgents;
 use campaigns_scope::{ClaimRules, Database, Options, Signer, Writability};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
@@ -125,6 +128,8 @@ impl Parts {
         let url = url.map(|url| url.unwrap_or_else(|| development::DATABASE_URL.to_owned()));
         let rules = ClaimRules::from(&arguments.claims);
         let tokens = report.record("keys", tokens(arguments, &rules, is_development));
+        let keyring = url.as_ref().map(|url| arguments.encryption.keyring_for(url));
+        let keyring = keyring.and_then(|keyring| report.setting(keyring));
         let options = url.and_then(|url| report.setting(options(arguments, &url)));
         let documents = arguments.persisted.documents();
         let documents = if arguments.persisted.is_given() {
@@ -144,10 +149,15 @@ impl Parts {
                  for another service",
             );
         }
-        let settings = documents.zip(is_local).map(|(documents, ())| Settings {
+        let providers = report.setting(providers(arguments));
+        let settings = documents.zip(is_local).zip(keyring).zip(providers);
+        let settings = settings.map(|(((documents, ()), keyring), (agents, directory))| Settings {
             introspection: !arguments.no_introspection,
             membership_admin_roles: arguments.memberships.admin_roles(),
             documents,
+            keyring,
+            machine_agents: agents,
+            sns_certificates: directory,
             cors_origins: arguments.cors_origin.clone(),
             public_url: arguments.public_url.clone(),
             sign_in: arguments.sign_in.settings(is_development),
@@ -170,6 +180,11 @@ impl Parts {
             settings: settings?,
         })
     }
+}
+
+/// What webhooks of providers need: user agents of machines, and a directory of certificates.
+fn providers(arguments: &Serve) -> anyhow::Result<(Arc<MachineAgents>, Option<PathBuf>)> {
+    Ok((arguments.providers.agents()?, arguments.providers.certificates()?))
 }
 
 /// The source of keys, which must be given in production.

@@ -20,7 +20,7 @@ use super::unreadable::Unreadable;
 const CHUNK: usize = 64 * 1024;
 
 /// Reads a body of at most `max` bytes, within a time.
-pub(super) async fn read(
+pub(crate) async fn read(
     body: Body,
     max: usize,
     time: Duration,

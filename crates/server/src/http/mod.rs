@@ -16,6 +16,7 @@ pub(crate) mod routes;
 pub(crate) mod status;
 mod unreadable;
 mod upgrade;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ use tokio::{
 
 use self::routes::Routes;
 use crate::{App, listen};
+pub(crate) use body::read as read_body;
+pub(crate) use unreadable::too_large;
 
 /// The maximum number of simultaneous connections to the address of `/metrics`.
 const METRICS_PEERS: usize = 16;

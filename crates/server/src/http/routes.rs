@@ -15,7 +15,7 @@ use axum::{
     extract::Request,
     middleware::{from_fn, map_request},
     response::Response,
-    routing::get,
+    routing::{any, get},
 };
 use http::{HeaderValue, Method, Uri, header};
 use tower::{Layer, ServiceExt, service_fn};
@@ -26,7 +26,7 @@ use tower_http::{
     cors::{AllowHeaders, CorsLayer},
 };
 
-use super::{encodings, graphql, health, metrics, pages, respond};
+use super::{encodings, graphql, health, metrics, pages, respond, webhooks};
 use crate::App;
 
 /// The path of GraphQL.
@@ -82,7 +82,8 @@ impl Routes {
         let cors = cors(&app.settings.cors_origins);
         let others = Router::new()
             .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready));
+            .route("/readyz", get(health::ready))
+            .route("/webhooks/{token}", any(webhooks::handle));
         let others = if app.settings.has_metrics {
             others.route("/metrics", get(metrics::text))
         } else {

@@ -7,7 +7,12 @@ use http::StatusCode;
 use super::{headers::Unusable, status::status};
 
 /// The status and error of a request that is not a valid GraphQL request.
-pub(super) struct Unreadable(pub(super) StatusCode, pub(super) Error);
+pub(crate) struct Unreadable(pub(super) StatusCode, pub(super) Error);
+
+/// Whether a body has more bytes than it may have.
+pub(crate) fn too_large(Unreadable(status, _): &Unreadable) -> bool {
+    *status == StatusCode::PAYLOAD_TOO_LARGE
+}
 
 impl From<Error> for Unreadable {
     fn from(error: Error) -> Self {

@@ -1,5 +1,6 @@
 //! What each metric means.
 
+use campaigns_providers::Provider;
 use metrics::{
     Unit::{self, Bytes, Count, Seconds},
     counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -24,7 +25,7 @@ const COUNTERS: [(&str, &str); 8] = [
 ];
 
 /// Counters with labels.
-const LABELED_COUNTERS: [(&str, &str); 7] = [
+const LABELED_COUNTERS: [(&str, &str); 9] = [
     ("campaigns_operations_total", "Operations that have ended, by type, name and code."),
     ("campaigns_key_fetches_total", "Fetches of the key set, by outcome."),
     ("campaigns_sockets_closed_total", "Sockets that the service has closed, by close code."),
@@ -40,6 +41,11 @@ const LABELED_COUNTERS: [(&str, &str); 7] = [
         "campaigns_unreadable_values_total",
         "Values that cannot be shown as they are stored, by kind.",
     ),
+    (
+        "campaigns_webhook_requests_total",
+        "Requests to webhooks of mail providers, by provider and outcome.",
+    ),
+    ("campaigns_webhook_events_total", "Events in accepted requests to webhooks, by outcome."),
     (
         "campaigns_worker_steps_total",
         "Campaigns that this process's worker has started or completed.",
@@ -102,13 +108,17 @@ const GAUGES: [(&str, Unit, &str); 22] = [
 ];
 
 /// Gauges with labels.
-const LABELED_GAUGES: [(&str, &str); 3] = [
+const LABELED_GAUGES: [(&str, &str); 4] = [
     ("campaigns_operations_executing", "Operations that are being executed."),
     (
         "campaigns_operations_executing_limit",
         "Maximum number of operations that are executed at once.",
     ),
     ("campaigns_operations_waiting", "Operations that wait to be executed."),
+    (
+        "campaigns_webhook_accepted_at_seconds",
+        "When a request to a webhook of a mail provider was last accepted, by provider, as Unix time. NaN before the first.",
+    ),
 ];
 
 /// Durations.
@@ -190,6 +200,17 @@ pub(super) fn describe() {
     }
     for table in TABLES {
         counter!("campaigns_unreadable_rows_total", "table" => table).increment(0);
+    }
+    for provider in Provider::ALL.iter().map(|provider| provider.name()) {
+        for outcome in ["accepted", "refused", "unavailable", "probe"] {
+            let labels = [("provider", provider), ("outcome", outcome)];
+            counter!("campaigns_webhook_requests_total", &labels).increment(0);
+        }
+        // none was accepted yet
+        gauge!("campaigns_webhook_accepted_at_seconds", "provider" => provider).set(f64::NAN);
+    }
+    for outcome in ["recorded", "repeated", "ignored", "unmatched", "unreadable", "dropped"] {
+        counter!("campaigns_webhook_events_total", "outcome" => outcome).increment(0);
     }
     drop(histogram!("campaigns_statement_seconds"));
     gauge!("campaigns_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

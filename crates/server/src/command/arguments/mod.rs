@@ -3,8 +3,10 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod encryption;
 mod file;
 mod listen;
+mod providers;
 mod reference;
 mod shell;
 mod sign_in;
@@ -21,8 +23,10 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+pub(super) use encryption::Encryption;
 pub(super) use file::ConfigFile;
 pub(super) use listen::ListenAddress;
+use providers::Providers;
 pub(super) use reference::{Reference, Table};
 pub(super) use shell::{Completions, Man};
 use sign_in::SignIn;
@@ -74,6 +78,9 @@ pub(super) enum Command {
     /// to the feed, and recounts wrong counts. Connects to the database itself, as the owner of the
     /// tables.
     Repair(Repair),
+    /// Encrypts secrets in the database anew, with the first --encryption-key, while others use them. Exits with 1 if
+    /// there is a secret that no key opens.
+    Secrets(Secrets),
     /// Prints the GraphQL schema in SDL.
     Schema,
     /// Prints each setting of `serve` with its source, as TOML. Secrets are hidden.
@@ -126,6 +133,8 @@ pub(super) struct Doctor {
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
+    #[command(flatten)]
+    pub(super) encryption: Encryption,
     /// Maximum number of rows to list for each problem.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) rows: u32,
@@ -139,6 +148,27 @@ pub(super) struct Repair {
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Secrets {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// What to do.
+    #[arg(value_enum)]
+    pub(super) action: SecretsAction,
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
+    #[command(flatten)]
+    pub(super) encryption: Encryption,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum SecretsAction {
+    /// Encrypt each secret with the first key.
+    Rotate,
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +211,10 @@ pub(super) struct Serve {
     pub(super) claims: Claims,
     #[command(flatten)]
     pub(super) memberships: Memberships,
+    #[command(flatten)]
+    pub(super) encryption: Encryption,
+    #[command(flatten)]
+    pub(super) providers: Providers,
     #[command(flatten)]
     pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
