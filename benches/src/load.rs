@@ -35,11 +35,18 @@ pub(crate) struct Flood {
 
 /// The bytes of a request.
 pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json) -> Vec<u8> {
-    let host = address.trim_start_matches("http://");
     let body = json!({ "query": query, "variables": variables }).to_string();
+    post(address, "/graphql", &[("authorization", format!("Bearer {token}"))], &body)
+}
+
+/// The bytes of a request with a body of JSON.
+pub(crate) fn post(address: &str, path: &str, headers: &[(&str, String)], body: &str) -> Vec<u8> {
+    let host = address.trim_start_matches("http://");
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
     format!(
-        "POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\n{}content-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        headers.collect::<String>(),
         body.len()
     )
     .into_bytes()

@@ -22,6 +22,7 @@ mod load;
 mod overload;
 mod peer;
 mod pgbench;
+mod providers;
 mod reading;
 mod service;
 mod soak;
@@ -35,12 +36,13 @@ use service::Service;
 use tokio::runtime::Builder;
 
 /// The parts that can be run separately.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "reading",
     "versions",
     "figures",
     "audience",
     "intake",
+    "providers",
     "watching",
     "feed",
     "fan-out",
@@ -49,6 +51,9 @@ const PARTS: [&str; 12] = [
     "soak",
     "faults",
 ];
+
+/// A key of webhooks' secrets: 32 bytes.
+const ENCRYPTION_KEY: &str = "YSBrZXkgb2YgdGhlIGJlbmNobWFya3MsIDMyIGJ5dGU=";
 
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
@@ -126,6 +131,9 @@ async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.wants("intake") {
         intake::run(&Service::start().await?).await?;
+    }
+    if arguments.wants("providers") {
+        providers::run(&Service::start_with(&["--encryption-key", ENCRYPTION_KEY]).await?).await?;
     }
     if arguments.wants("watching") {
         watching::run(&Service::start().await?).await?;
