@@ -204,10 +204,16 @@ fn engage(
     if !opens {
         return;
     }
+    // without random numbers, so that the rest is the same every time
+    let [.., scanned, apple] = *person.id.as_bytes();
+    let by_machine = |reason: &str| json!({ "machine": true, "machineReasons": [reason] });
     let opened_at = delivered_at + after_hours(rng, 7.0);
     let mut open_at = opened_at;
+    // Apple's mail program loads the images of each message once
+    let mut metadata = if apple < 50 { by_machine("apple-mpp") } else { json!({}) };
     loop {
-        happened.event(rng, EventType::Open, None, open_at, json!({}));
+        happened.event(rng, EventType::Open, None, open_at, metadata);
+        metadata = json!({});
         if !rng.random_bool(0.28) {
             break;
         }
@@ -217,7 +223,8 @@ fn engage(
         let mut clicked_at = opened_at + TimeDelta::seconds(rng.random_range(4..180));
         loop {
             let page = PAGES.choose_weighted(rng, |(_, weight)| *weight).map(|(url, _)| *url);
-            happened.event(rng, EventType::Click, page.ok(), clicked_at, json!({}));
+            let metadata = if scanned < 20 { by_machine("scanner") } else { json!({}) };
+            happened.event(rng, EventType::Click, page.ok(), clicked_at, metadata);
             if !rng.random_bool(0.35) {
                 break;
             }
