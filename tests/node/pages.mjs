@@ -285,6 +285,56 @@ async function correcting(open) {
   await page.context().close();
 }
 
+/** Creates a webhook of a mail provider, posts to it, rotates its key, and deletes it. */
+async function providing(open) {
+  const page = await open();
+  await page.goto(as(token, "/providers"));
+  await page.getByText("No webhooks yet").waitFor();
+  await isAccessible(page);
+  await page.getByRole("button", { name: "New webhook" }).click();
+  await page.getByRole("combobox", { name: "Provider" }).click();
+  await page.getByRole("option", { name: "Postmark", exact: true }).click();
+  await page.getByLabel("Name").fill("Newsletter");
+  await page.getByLabel("Credentials").fill("user:first");
+  await isAccessible(page);
+  await page.getByRole("button", { name: "Create webhook" }).click();
+  await shown(page, "Newsletter");
+  await page.getByText("basic authentication to the credentials under Keys").waitFor();
+  const url = await page.locator("pre.secret").textContent();
+  const post = (password) =>
+    fetch(url, {
+      method: "POST",
+      headers: { authorization: `Basic ${btoa(`user:${password}`)}` },
+      body: JSON.stringify({ RecordType: "Delivery", MessageID: "m", DeliveredAt: new Date().toISOString() }),
+    });
+  expect((await post("first")).status === 200, "an accepted request");
+  expect((await post("wrong")).status === 403, "a refused request");
+  const events = page.getByRole("region", { name: "Events" });
+  await events.getByText("the credentials are wrong").waitFor();
+  await isAccessible(page);
+  const keys = page.getByRole("region", { name: "Keys" });
+  await keys.getByLabel("Credentials").fill("user:second");
+  await keys.getByRole("button", { name: "Replace the keys" }).click();
+  await page.waitForFunction(() => document.querySelector("textarea")?.value === "");
+  expect((await post("first")).status === 403, "the first key is replaced");
+  expect((await post("second")).status === 200, "the second key works");
+  await page.getByRole("link", { name: "All webhooks" }).click();
+  const row = page.getByRole("row", { name: /Newsletter/ });
+  await row.getByText("Receiving").waitFor();
+  await isAccessible(page);
+  const member = await open();
+  await member.goto(as(MEMBER, new URL(await row.getByRole("link").evaluate((link) => link.href)).pathname));
+  await member.getByText("Only admins see the URL.").waitFor();
+  expect((await member.getByRole("button", { name: "Delete" }).count()) === 0, "no button for members");
+  await member.context().close();
+  await row.getByRole("link").click();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No webhooks yet").waitFor();
+  expect((await post("second")).status === 404, "a deleted webhook");
+  await page.context().close();
+}
+
 async function ending(open) {
   const page = await open();
   await page.clock.install();
@@ -369,6 +419,7 @@ const visiting = async (open, complaints) => {
   const count = await selecting(page);
   await scheduling(page, count);
   await correcting(open);
+  await providing(open);
   await ending(open);
   await refused(open, complaints);
   if (EVERYWHERE) await photographing(open);

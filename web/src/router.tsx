@@ -19,6 +19,8 @@ const Segments: Lazy<object> = page(() => import("./segments/page"), ({ Segments
 const SegmentPage: Lazy<object> = page(() => import("./segments/editor"), ({ SegmentPage }) => SegmentPage);
 const Contacts: Lazy<object> = page(() => import("./contacts/page"), ({ Contacts }) => Contacts);
 const ContactPage: Lazy<object> = page(() => import("./contacts/contact"), ({ ContactPage }) => ContactPage);
+const Providers: Lazy<object> = page(() => import("./providers/page"), ({ Providers }) => Providers);
+const WebhookPage: Lazy<object> = page(() => import("./providers/webhook"), ({ WebhookPage }) => WebhookPage);
 const Live: Lazy<object> = page(() => import("./live/page"), ({ Live }) => Live);
 
 const root = createRootRoute({
@@ -89,9 +91,21 @@ const live = createRoute({
   component: Live,
 });
 
+const providers = createRoute({
+  getParentRoute: () => root,
+  path: at("providers"),
+  component: Providers,
+});
+
+const webhook = createRoute({
+  getParentRoute: () => root,
+  path: at("providers", "/$id"),
+  component: WebhookPage,
+});
+
 export const router = createRouter({
   basepath: base,
-  routeTree: root.addChildren([overview, campaigns, campaign, segments, segment, contacts, contact, live]),
+  routeTree: root.addChildren([overview, campaigns, campaign, segments, segment, contacts, contact, live, providers, webhook]),
   defaultPreload: "intent",
   defaultPendingComponent: () => <Loading />,
   defaultErrorComponent: ({ reset }) => <Broken onRetry={reset} />,

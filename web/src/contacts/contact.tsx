@@ -61,7 +61,7 @@ const History = graphql(`
 export const HistoryOf = graphql(`
   fragment History on EngagementEvent {
     id
-    type
+    ...Badge
     url
     occurredAt
     campaign { id name }
@@ -73,7 +73,7 @@ const DeleteEvent = graphql(`
 `);
 
 const COLUMNS: Column<HistoryFragment>[] = [
-  { id: "type", title: "Event", cell: ({ type }) => <EventBadge type={type} /> },
+  { id: "type", title: "Event", cell: (event) => <EventBadge event={event} /> },
   { id: "when", title: "When", cell: ({ occurredAt }) => second(occurredAt) },
   {
     id: "campaign",

@@ -27,7 +27,7 @@ const End = graphql(`
 export const LiveEvent = graphql(`
   fragment LiveEvent on EngagementEvent {
     id
-    type
+    ...Badge
     url
     occurredAt
     campaign { id name }

@@ -15,7 +15,7 @@ import { MAX_EVENTS, useFeed } from "./feed";
 import { LiveState } from "./state";
 
 const COLUMNS: Column<LiveEventFragment>[] = [
-  { id: "type", title: "Event", cell: ({ type }) => <EventBadge type={type} /> },
+  { id: "type", title: "Event", cell: (event) => <EventBadge event={event} /> },
   { id: "when", title: "When", cell: ({ occurredAt }) => second(occurredAt) },
   {
     id: "contact",

@@ -21,6 +21,7 @@ const PAGES = [
   { to: at("segments"), name: nameOf("segments") },
   { to: at("contacts"), name: nameOf("contacts") },
   { to: at("live"), name: nameOf("live") },
+  { to: at("providers"), name: nameOf("providers") },
 ] as const;
 
 /** The frame of each page: navigation, the signed-in user, and the color scheme. */

@@ -12,19 +12,48 @@ export const PeriodsOf = graphql(`
     start
     opens
     clicks
+    machineOpens
+    machineClicks
     unsubscribes
     complaints
     bounces
   }
 `);
 
-const SERIES = [
-  { name: "opens", label: "Opens", light: "#127065", dark: "#45c8b3" },
-  { name: "clicks", label: "Clicks", light: "#1c6fc4", dark: "#74b8f7" },
-  { name: "unsubscribes", label: "Unsubscribes", light: "#8a6100", dark: "#f0c04f" },
-  { name: "complaints", label: "Complaints", light: "#c22525", dark: "#ff8f8f" },
-  { name: "bounces", label: "Bounce reports", light: "#b34700", dark: "#ffa15c" },
-] as const;
+/** A line of the chart. */
+interface Line {
+  label: string;
+  light: string;
+  dark: string;
+  /** Dashed, if it includes machines. */
+  dash?: number[];
+  of: (period: PeriodsFragment) => number;
+}
+
+const OPENS = { light: "#127065", dark: "#45c8b3" };
+const CLICKS = { light: "#1c6fc4", dark: "#74b8f7" };
+const OTHERS: Line[] = [
+  { label: "Unsubscribes", light: "#8a6100", dark: "#f0c04f", of: ({ unsubscribes }) => unsubscribes },
+  { label: "Complaints", light: "#c22525", dark: "#ff8f8f", of: ({ complaints }) => complaints },
+  { label: "Bounce reports", light: "#b34700", dark: "#ffa15c", of: ({ bounces }) => bounces },
+];
+const ALL: Line[] = [
+  { label: "Opens", ...OPENS, of: ({ opens }) => opens },
+  { label: "Clicks", ...CLICKS, of: ({ clicks }) => clicks },
+  ...OTHERS,
+];
+/** People first, and all beside them. */
+const APART: Line[] = [
+  { label: "Opens by people", ...OPENS, of: ({ opens, machineOpens }) => opens - machineOpens },
+  { label: "Opens with machines", ...OPENS, dash: [4, 4], of: ({ opens }) => opens },
+  { label: "Clicks by people", ...CLICKS, of: ({ clicks, machineClicks }) => clicks - machineClicks },
+  { label: "Clicks with machines", ...CLICKS, dash: [4, 4], of: ({ clicks }) => clicks },
+  ...OTHERS,
+];
+
+/** The lines of these periods: machines are apart where there are any. */
+const linesOf = (periods: PeriodsFragment[]) =>
+  periods.some(({ machineOpens, machineClicks }) => machineOpens + machineClicks > 0) ? APART : ALL;
 
 const HEIGHT = 280;
 /** The increments of an axis, all integers: periods and events are whole. */
@@ -46,7 +75,7 @@ interface Properties {
 export default function TimelineChart(properties: Properties) {
   // without events there is no scale to draw
   const { periods, empty } = properties;
-  if (!periods.some((of) => SERIES.some(({ name }) => of[name] > 0))) return <Empty title={empty} />;
+  if (!periods.some((period) => ALL.some(({ of }) => of(period) > 0))) return <Empty title={empty} />;
   return (
     <>
       <Chart {...properties} />
@@ -60,25 +89,26 @@ export default function TimelineChart(properties: Properties) {
 }
 
 function Table({ periods, interval, zone }: Properties) {
+  const lines = linesOf(periods);
   return (
     <table>
       <caption>Events by period</caption>
       <thead>
         <tr>
           <th scope="col">Period</th>
-          {SERIES.map(({ name, label }) => (
-            <th key={name} scope="col">
+          {lines.map(({ label }) => (
+            <th key={label} scope="col">
               {label}
             </th>
           ))}
         </tr>
       </thead>
       <tbody>
-        {periods.map((of) => (
-          <tr key={of.start}>
-            <th scope="row">{period(of.start, interval, zone)}</th>
-            {SERIES.map(({ name }) => (
-              <td key={name}>{count(of[name])}</td>
+        {periods.map((one) => (
+          <tr key={one.start}>
+            <th scope="row">{period(one.start, interval, zone)}</th>
+            {lines.map(({ label, of }) => (
+              <td key={label}>{count(of(one))}</td>
             ))}
           </tr>
         ))}
@@ -104,12 +134,10 @@ function Chart({ periods, interval, zone }: Properties) {
   const scheme = useComputedColorScheme("light");
   const place = useRef<HTMLDivElement>(null);
   // periods are evenly spaced, although their lengths in the calendar differ
+  const lines = linesOf(periods);
   const data = useMemo(
-    (): UPlot.AlignedData => [
-      periods.map((_, index) => index),
-      ...SERIES.map(({ name }) => periods.map((of) => of[name])),
-    ],
-    [periods],
+    (): UPlot.AlignedData => [periods.map((_, index) => index), ...lines.map(({ of }) => periods.map(of))],
+    [periods, lines],
   );
   useEffect(() => {
     const element = place.current;
@@ -117,9 +145,6 @@ function Chart({ periods, interval, zone }: Properties) {
     const labels = periods.map(({ start }) => period(start, interval, zone));
     const label = (index: number) => (Number.isInteger(index) ? (labels[index] ?? "") : "");
     const last = periods.length - 1;
-    const sums = Object.fromEntries(
-      SERIES.map(({ name }) => [name, periods.reduce((sum, of) => sum + of[name], 0)]),
-    ) as Record<(typeof SERIES)[number]["name"], number>;
     const axis = {
       stroke: AXIS[scheme].stroke,
       font: "12px system-ui, sans-serif",
@@ -136,7 +161,7 @@ function Chart({ periods, interval, zone }: Properties) {
           // from 0, with room above the highest point
           y: { range: (_, __, most) => [0, Math.max(1, most) * 1.1] },
         },
-        legend: { markers: { fill: (_, index) => SERIES[index - 1]?.[scheme] ?? "transparent" } },
+        legend: { markers: { fill: (_, index) => lines[index - 1]?.[scheme] ?? "transparent" } },
         axes: [
           {
             ...axis,
@@ -152,13 +177,17 @@ function Chart({ periods, interval, zone }: Properties) {
         series: [
           // without a cursor, the legend shows the sums
           { label: "Period", value: (_, index) => (index == null ? "all" : label(index)) },
-          ...SERIES.map((series) => ({
-            label: series.label,
-            stroke: series[scheme],
-            width: 2,
-            points: { show: periods.length < 60, size: 5 },
-            value: (_: UPlot, value: number | null) => count(value ?? sums[series.name]),
-          })),
+          ...lines.map((line) => {
+            const sum = periods.reduce((sum, one) => sum + line.of(one), 0);
+            return {
+              label: line.label,
+              stroke: line[scheme],
+              width: 2,
+              dash: line.dash,
+              points: { show: periods.length < 60, size: 5 },
+              value: (_: UPlot, value: number | null) => count(value ?? sum),
+            };
+          }),
         ],
         cursor: { drag: { x: false, y: false } },
       },
@@ -173,6 +202,6 @@ function Chart({ periods, interval, zone }: Properties) {
       resized.disconnect();
       plot.destroy();
     };
-  }, [data, periods, interval, zone, scheme]);
+  }, [data, lines, periods, interval, zone, scheme]);
   return <div ref={place} className="chart" aria-hidden />;
 }
