@@ -14,12 +14,14 @@ async fn fill(app: &TestApp, table: &str, columns: &[&str], text: &str) {
 /// Every field of an object with text or JSON, from introspection.
 async fn texts_of(client: &Client, object: &str) -> Vec<String> {
     let query = "query ($name: String!) { __type(name: $name) { fields { name args { name } \
-                 type { name ofType { name } } } } }";
+                 type { name ofType { name ofType { name ofType { name } } } } } } }";
     let data = client.data(query, json!({ "name": object })).await;
     let shows_text = |field: &&Json| {
-        let of = &field["type"];
-        let name = of["name"].as_str().or(of["ofType"]["name"].as_str());
-        matches!(name, Some("String" | "JSON"))
+        let mut of = &field["type"];
+        while of["name"].is_null() {
+            of = &of["ofType"];
+        }
+        matches!(of["name"].as_str(), Some("String" | "JSON"))
     };
     let fields = data["__type"]["fields"].as_array().unwrap().iter().filter(shows_text);
     fields.map(|field| field["name"].as_str().unwrap().to_owned()).collect()
@@ -67,6 +69,13 @@ async fn text_is_drawn_from_the_budget_each_time_it_is_shown(app: TestApp) {
         fill(&app, table, &["metadata"], &json).await;
     }
     fill(&app, "campaign_segments", &["filter_rules"], &json).await;
+    let reasons = json!({ "machine": true, "machineReasons": [text] });
+    fill(&app, "campaign_events", &["metadata"], &reasons.to_string()).await;
+    let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+    app.run(&format!(
+        "INSERT INTO campaign_message_ids (send_id, org_id, message_id, compared) VALUES ({send}, {org}, '{text}', 'x')"
+    ))
+    .await;
     let mut fields = 0;
     for (object, id) in [
         ("Campaign", made.campaigns[0]),

@@ -11,7 +11,7 @@ use crate::{
     connection::ConnectionNode,
     contact::Contact,
     error::Error,
-    json_columns::{ChosenId, EnumColumn, Machine},
+    json_columns::{ChosenId, EnumColumn, Machine, Text},
     object::{async_fields, object},
     rows::owners_in_place,
     scalars::{DateTime, Json},
@@ -101,13 +101,13 @@ impl EngagementEventFields {
     /// Why the event counts as a machine's, if the service found out: `apple-mpp` (Apple Mail Privacy Protection),
     /// `scanner`, `burst` (several links within two seconds), or what another program wrote as `machineReasons`
     /// in the metadata.
-    async fn machine_reasons(&self) -> Result<Vec<String>, Error> {
+    async fn machine_reasons(&self) -> Result<Vec<Text<String>>, Error> {
         let metadata = self.0.get::<Option<StoredJson>>(event::Column::Metadata)?;
         let metadata = metadata.as_ref().map(|metadata| &metadata.0);
         let is_machine = metadata.is_some_and(|metadata| metadata["machine"] == true);
         let reasons = metadata.and_then(|metadata| metadata["machineReasons"].as_array());
         let reasons = reasons.filter(|_| is_machine).into_iter().flatten();
-        Ok(reasons.filter_map(|reason| reason.as_str().map(str::to_owned)).collect())
+        Ok(reasons.filter_map(|reason| Some(Text(reason.as_str()?.to_owned()))).collect())
     }
 
     /// The send that the event belongs to.
