@@ -82,6 +82,12 @@ impl Change {
         }
     }
 
+    /// Whether it adds an event and changes nothing else: no status, and no other events, as a click can.
+    pub(super) fn adds_only_an_event(&self) -> bool {
+        let event_type = self.event.as_ref().map(|event| event.event_type);
+        self.status.is_none() && event_type.is_some_and(|of| of != EventType::Click)
+    }
+
     /// The event to record for a send, if it is one.
     pub(super) fn new_event(&self, id: Uuid, send_id: Uuid) -> Option<NewEvent> {
         let ChangeEvent { event_type, url, bounce_type } = self.event.clone()?;

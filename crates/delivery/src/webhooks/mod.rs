@@ -11,6 +11,9 @@
 //! 4. Events without a send wait (`waiting`), until a message ID is stored or their send comes.
 //! 5. The figures of the webhook get a part (`campaigns_scope::WebhookPart`).
 //!
+//! Requests that only add opens, complaints or unsubscribes of known sends to one webhook lock nothing, and do all this in
+//! two statements (`take_opens`).
+//!
 //! **Invariants.**
 //! - Each event of a request ends as exactly one of recorded, repeated, ignored, unmatched, unreadable. A repeat
 //!   of an event changes nothing, in any order and in any request.

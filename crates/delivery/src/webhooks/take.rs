@@ -13,7 +13,7 @@ use super::{
     change::Change,
     find::{Found, Sought, find},
 };
-use crate::{RecordError, batcher::BatchWork};
+use crate::{RecordError, batcher::BatchWork, events::insert_of_webhook};
 
 /// Requests of webhooks.
 pub(crate) struct Requests;
@@ -86,6 +86,9 @@ impl BatchWork for Requests {
 
 /// Takes requests in one transaction.
 async fn take(scope: &Scope, rows: &[Row]) -> Result<Vec<Done>, RecordError> {
+    if let Some(done) = take_opens(scope, rows).await? {
+        return Ok(done);
+    }
     scope
         .transaction(async |scope| {
             let mut done = refuse_seen_tokens(scope, rows).await?;
@@ -108,6 +111,40 @@ async fn take(scope: &Scope, rows: &[Row]) -> Result<Vec<Done>, RecordError> {
             Ok(done)
         })
         .await
+}
+
+/// Takes requests that only add events of known sends to one webhook, such as opens. This needs no lock, so it takes two
+/// statements instead of a transaction. `None` if there is anything else.
+async fn take_opens(scope: &Scope, rows: &[Row]) -> Result<Option<Vec<Done>>, RecordError> {
+    let mut events = Vec::new();
+    for row in rows {
+        match row {
+            Row::Begin(begin) if begin.once.is_some() => return Ok(None),
+            Row::Begin(_) => {}
+            Row::Event(event) if event.change.adds_only_an_event() => events.push(&**event),
+            Row::Event(_) => return Ok(None),
+        }
+    }
+    let mut parts = parts(rows, &vec![Done::Begun; rows.len()]);
+    if events.is_empty() || parts.len() != 1 {
+        return Ok(None);
+    }
+    let sought: Vec<_> = events.iter().map(|event| (&event.sought, event.change.at)).collect();
+    let found = find(scope, &sought).await?;
+    let mut new_events = Vec::with_capacity(events.len());
+    for (event, found) in events.iter().zip(found) {
+        let Found::Send(send_id) = found else { return Ok(None) };
+        let new_event = event.change.new_event(event.id, send_id);
+        new_events.extend(new_event.map(|new_event| (event.id, new_event)));
+    }
+    let mut new = insert_of_webhook(scope, &new_events, &parts.remove(0)).await?;
+    let done = rows.iter().map(|row| match row {
+        Row::Begin(_) => Done::Begun,
+        // the first occurrence of a repeated event is new
+        Row::Event(event) if new.remove(&event.id) => Done::Recorded,
+        Row::Event(_) => Done::Repeated,
+    });
+    Ok(Some(done.collect()))
 }
 
 /// The results of rows so far: the rows of a request are refused if its token came with other events.

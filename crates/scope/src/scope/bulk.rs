@@ -174,7 +174,7 @@ impl Scope {
             E::ORGANIZATION.as_str(),
             Self::returning_given(dialect, &format!("{}.id", entity.table_name())),
         );
-        self.insert_given::<E>(sql, given.rows, rows).await
+        self.insert_given::<E>(&self.with_rows(sql, &given.rows), rows).await
     }
 
     /// The result of a statement that inserts given rows: their IDs. It fails if another program's
@@ -194,11 +194,10 @@ impl Scope {
     /// references of the other rows.
     pub(super) async fn insert_given<E: OrganizationOwned>(
         &self,
-        sql: String,
-        given: Json,
+        statement: &Statement,
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
-        let written = self.executor().write_alone(&self.with_rows(sql, &given)).await;
+        let written = self.executor().write_alone(statement).await;
         let inserted = written.map_err(|(failure, again)| {
             self.may_repeat.store(again, Ordering::Relaxed);
             Error::from(failure)

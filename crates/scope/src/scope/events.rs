@@ -12,14 +12,15 @@
 use std::collections::HashSet;
 
 use campaigns_entity::event;
-use sea_orm::{ActiveValue, IdenStatic};
+use sea_orm::{ActiveValue, ConnectionTrait, IdenStatic, Statement};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{
     Scope,
     bulk::{GivenRows, ROWS},
 };
-use crate::{Dialect, Error};
+use crate::{Dialect, Error, WebhookPart, webhooks};
 
 /// A new random key.
 const NEW_KEY: &str = "gen_random_uuid()";
@@ -43,31 +44,73 @@ impl Scope {
         are_chosen: bool,
     ) -> Result<HashSet<Uuid>, Error> {
         let given = GivenRows::<event::Entity>::of(rows);
-        let others: Vec<&str> =
-            given.columns.iter().map(IdenStatic::as_str).filter(|name| *name != "id").collect();
-        let others = others.join(", ");
         let sql = match self.dialect() {
-            Dialect::Postgres => {
-                let is_ordered = rows.is_sorted_by_key(|row| match &row.id {
-                    ActiveValue::Set(id) => Some(*id),
-                    _ => None,
-                });
-                // rows in the order of their IDs get their positions when they are inserted
-                let is_placed = rows.len() > 1 && (are_chosen || !is_ordered);
-                of_postgres(&given, &others, are_chosen, is_placed)
-            }
-            Dialect::Sqlite => of_sqlite(&given, &others, are_chosen),
+            Dialect::Postgres => of_postgres(&given, rows, are_chosen, ""),
+            Dialect::Sqlite => of_sqlite(&given, are_chosen),
         };
-        self.insert_given::<event::Entity>(sql, given.rows, rows).await
+        self.insert_given::<event::Entity>(&self.with_rows(sql, &given.rows), rows).await
+    }
+
+    /// Inserts events with chosen IDs that came to one webhook, like [`Self::insert_events`], and adds a part to the
+    /// figures of the webhook: those of the part, the new events as recorded, and the others as repeated.
+    /// PostgreSQL does so in one statement.
+    ///
+    /// # Errors
+    /// [`Error::ReferenceNotFound`] if the organization does not have one of the sends. Nothing is stored then.
+    pub async fn insert_events_of_webhook(
+        &self,
+        rows: &[event::ActiveModel],
+        part: &WebhookPart,
+    ) -> Result<HashSet<Uuid>, Error> {
+        let mut part = part.clone();
+        let all = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if self.dialect() == Dialect::Sqlite {
+            return self
+                .transaction(async |scope| {
+                    let new = scope.insert_events(rows, true).await?;
+                    part.stats.recorded = i64::try_from(new.len()).unwrap_or(i64::MAX);
+                    part.stats.repeated = all - part.stats.recorded;
+                    scope.add_webhook_parts(&[part]).await?;
+                    Ok(new)
+                })
+                .await;
+        }
+        part.stats.repeated = all;
+        let given = GivenRows::<event::Entity>::of(rows);
+        let (_, whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
+        let part_of_events = webhooks::part_of_events(&whole);
+        let sql = of_postgres(&given, rows, true, &part_of_events);
+        let values = [
+            self.organization().into(),
+            given.rows.to_string().into(),
+            Json::from(vec![webhooks::row_of_part(&part)]).to_string().into(),
+        ];
+        let backend = self.executor().get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        self.insert_given::<event::Entity>(&statement, rows).await
     }
 }
 
+/// The columns that are given, but for the ID.
+fn others(given: &GivenRows<event::Entity>) -> String {
+    let names = given.columns.iter().map(IdenStatic::as_str).filter(|name| *name != "id");
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// `more` is a further item of WITH that can read `new`, the IDs of the new events, if IDs are chosen.
 fn of_postgres(
     given: &GivenRows<event::Entity>,
-    others: &str,
+    rows: &[event::ActiveModel],
     are_chosen: bool,
-    is_placed: bool,
+    more: &str,
 ) -> String {
+    let others = others(given);
+    let is_ordered = rows.is_sorted_by_key(|row| match &row.id {
+        ActiveValue::Set(id) => Some(*id),
+        _ => None,
+    });
+    // rows in the order of their IDs get their positions when they are inserted
+    let is_placed = rows.len() > 1 && (are_chosen || !is_ordered);
     let (mut tables, whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
     let typed = given.typed(Dialect::Postgres);
     let (place, position, order) = if is_placed {
@@ -108,13 +151,14 @@ fn of_postgres(
            WHERE {whole} AND id NOT IN (SELECT id FROM inserted) \
            AND 0 = (SELECT count(*) FROM campaign_events AS stored \
              WHERE coalesce(stored.chosen_id, stored.id) = given.id AND stored.org_id IS NOT DISTINCT FROM $1) \
-           ORDER BY {order} ON CONFLICT DO NOTHING RETURNING chosen_id AS id) \
-         SELECT id FROM inserted UNION ALL SELECT id FROM under_new_keys",
+           ORDER BY {order} ON CONFLICT DO NOTHING RETURNING chosen_id AS id), \
+         new AS (SELECT id FROM inserted UNION ALL SELECT id FROM under_new_keys) {more} SELECT id FROM new",
         tables.join(", ")
     )
 }
 
-fn of_sqlite(given: &GivenRows<event::Entity>, others: &str, are_chosen: bool) -> String {
+fn of_sqlite(given: &GivenRows<event::Entity>, are_chosen: bool) -> String {
+    let others = others(given);
     let (mut tables, whole) = GivenRows::<event::Entity>::referenced(Dialect::Sqlite);
     tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(Dialect::Sqlite)));
     if !are_chosen {

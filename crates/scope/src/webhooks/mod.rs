@@ -18,6 +18,7 @@ pub use door::Webhook;
 pub use message_ids::MessageId;
 pub use sends::FoundSend;
 pub use stats::{WebhookPart, WebhookStats};
+pub(crate) use stats::{part_of_events, row_of_part};
 pub use tokens::OnceToken;
 pub use upkeep::WebhookUpkeep;
 pub use waiting::{WaitingEvent, WaitingKey};

@@ -54,6 +54,34 @@ const AT_ONCE: u32 = 2_000;
 pub(super) const NUMBERS: [&str; 7] =
     ["accepted", "refused", "recorded", "repeated", "ignored", "unreadable", "dropped"];
 
+/// The other columns.
+const TEXTS: &str = "last_accepted_at, last_refused_at, last_refusal";
+
+/// Parts in a parameter, as an item of FROM.
+fn given_of_postgres(parameter: &str) -> String {
+    format!(
+        "json_to_recordset(CAST({parameter} AS json)) AS part(id uuid, webhook_id uuid, {}, \
+         last_accepted_at timestamptz, last_refused_at timestamptz, last_refusal text)",
+        NUMBERS.map(|name| format!("{name} bigint")).join(", ")
+    )
+}
+
+/// An item of WITH that adds the part in `$3` if `whole` holds. Of its `repeated` events, those in `new` are recorded.
+pub(crate) fn part_of_events(whole: &str) -> String {
+    let numbers = NUMBERS.map(|name| match name {
+        "recorded" => "(SELECT count(*) FROM new)".to_owned(),
+        "repeated" => "repeated - (SELECT count(*) FROM new)".to_owned(),
+        name => name.to_owned(),
+    });
+    format!(
+        ", added AS (INSERT INTO campaign_provider_stats (id, org_id, webhook_id, {}, {TEXTS}) \
+           SELECT id, $1, webhook_id, {}, {TEXTS} FROM {} WHERE {whole})",
+        NUMBERS.join(", "),
+        numbers.join(", "),
+        given_of_postgres("$3"),
+    )
+}
+
 impl WebhookStats {
     /// Adds numbers, and keeps the later times.
     pub fn add(&mut self, other: &Self) {
@@ -78,26 +106,21 @@ impl Scope {
     /// # Errors
     /// Any error of the database.
     pub async fn add_webhook_parts(&self, parts: &[WebhookPart]) -> Result<(), Error> {
-        let rows: Json = parts.iter().map(row).collect();
+        let rows: Json = parts.iter().map(row_of_part).collect();
         let names = NUMBERS.join(", ");
-        let times = "last_accepted_at, last_refused_at, last_refusal";
         let given = match self.dialect() {
-            Dialect::Postgres => format!(
-                "json_to_recordset(CAST($2 AS json)) AS given(id uuid, webhook_id uuid, {}, \
-                 last_accepted_at timestamptz, last_refused_at timestamptz, last_refusal text)",
-                NUMBERS.map(|name| format!("{name} bigint")).join(", ")
-            ),
+            Dialect::Postgres => given_of_postgres("$2"),
             Dialect::Sqlite => format!(
                 "(SELECT unhex(replace(value ->> 'id', '-', '')) AS id, \
                  unhex(replace(value ->> 'webhook_id', '-', '')) AS webhook_id, {}, \
                  value ->> 'last_accepted_at' AS last_accepted_at, value ->> 'last_refused_at' AS last_refused_at, \
-                 value ->> 'last_refusal' AS last_refusal FROM json_each($2)) AS given",
+                 value ->> 'last_refusal' AS last_refusal FROM json_each($2)) AS part",
                 NUMBERS.map(|name| format!("value ->> '{name}' AS {name}")).join(", ")
             ),
         };
         let sql = format!(
-            "INSERT INTO campaign_provider_stats (id, org_id, webhook_id, {names}, {times}) \
-             SELECT id, $1, webhook_id, {names}, {times} FROM {given}"
+            "INSERT INTO campaign_provider_stats (id, org_id, webhook_id, {names}, {TEXTS}) \
+             SELECT id, $1, webhook_id, {names}, {TEXTS} FROM {given}"
         );
         self.executor().execute_raw(self.with_rows(sql, &rows)).await?;
         Ok(())
@@ -178,7 +201,7 @@ impl Scope {
     }
 }
 
-fn row(part: &WebhookPart) -> Json {
+pub(crate) fn row_of_part(part: &WebhookPart) -> Json {
     let WebhookPart { webhook, stats } = part;
     json!({
         "id": Uuid::now_v7(),
