@@ -103,7 +103,8 @@ async function following(page) {
 
   await page.getByRole("link", { name: campaign.name }).first().click();
   await shown(page, "Counters");
-  const counter = page.locator("div", { has: page.getByText("Clicks by people", { exact: true }) }).last();
+  const counters = page.getByRole("region", { name: "Counters" });
+  const counter = counters.locator("div", { has: page.getByText("Clicks by people", { exact: true }) }).last();
   const clicks = counter.locator(".figure");
   const all = counter.getByText(/ with machines$/);
   const number = async (of) => Number((await of.innerText()).replace(/\D/g, ""));

@@ -245,7 +245,7 @@ async function outliving(open, complaints) {
   // a part that cannot be loaded leaves the page as it is
   const other = await open();
   let isAway = true;
-  await other.route(/\/assets\/(page|editor)-/, (route) => (isAway ? route.abort() : route.continue()));
+  await other.route(/\/assets\/(page|editor)-.{8}\.js$/, (route) => (isAway ? route.abort() : route.continue()));
   await other.goto(as("/"));
   await other.getByLabel("Search campaigns").fill("news");
   await other.waitForURL(/q=news/);
