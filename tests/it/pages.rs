@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use campaigns_server::{Pages, Settings, SignIn, demo};
 use campaigns_tests::{
-    Backend, Binary, Finished, Issuer, Organization, TestApp, TestDatabase, node_passes,
+    Backend, Binary, Finished, Issuer, Organization, TestApp, TestDatabase, keyring, node_passes,
     on_both_databases, serve_arguments,
 };
 use chrono::Utc;
@@ -174,7 +174,7 @@ async fn an_issuer_and_a_client_id_are_given_together() {
 
 #[tokio::test]
 async fn the_pages_do_the_same_on_postgres() {
-    let settings = Settings { sign_in: by_links(), ..Settings::default() };
+    let settings = Settings { sign_in: by_links(), keyring: keyring(), ..Settings::default() };
     let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     demo::load(&app.service_database, Utc::now()).await.unwrap();
     let organization = app.existing_organization(demo::ORGANIZATIONS[0].id).await;

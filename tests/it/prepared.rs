@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use campaigns_scope::Options;
-use campaigns_tests::{Backend, Client, TestApp, fold_all, on_every_database, until};
+use campaigns_tests::{Backend, Client, LOCK_WAITERS, TestApp, fold_all, on_every_database, until};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -268,15 +268,13 @@ async fn statements_abandoned_while_they_are_prepared_do_not_pile_up() {
     let acme = app.organization("acme").await;
     app.run(NOTE).await;
     let query = "{ contacts(filter: { email: { eq: \"x\" } }) { totalCount } }";
-    let waiting =
-        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..150 {
         let lock = app.sql.begin().await.unwrap();
         lock.execute_unprepared("LOCK TABLE contacts IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let member = acme.member.clone();
         let asked = tokio::spawn(async move { member.ask(query, json!({})).await });
         let soon = Duration::from_secs(10);
-        until("it is being prepared", soon, async || app.count(waiting).await == 1).await;
+        until("it is being prepared", soon, async || app.count(LOCK_WAITERS).await == 1).await;
         asked.abort();
         lock.rollback().await.unwrap();
     }

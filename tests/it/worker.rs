@@ -7,7 +7,7 @@ use std::{
 };
 
 use campaigns_tests::{
-    Backend, Binary, Organization, TestApp, TestDatabase, on_both_databases, until,
+    Backend, Binary, LOCK_WAITERS, Organization, TestApp, TestDatabase, on_both_databases, until,
 };
 use chrono::{TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -252,8 +252,8 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
     let hold = holder.begin().await.unwrap();
     hold.execute_unprepared("LOCK TABLE campaign_sends IN SHARE MODE").await.unwrap();
     let first = worker(&app.database).await;
-    let waits = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    until("the worker begins", Duration::from_mins(2), async || app.count(waits).await > 0).await;
+    until("the worker begins", Duration::from_mins(2), async || app.count(LOCK_WAITERS).await > 0)
+        .await;
     first.kill().await;
     let second = worker(&app.database).await;
     assert_eq!(shown(&acme, id).await["status"], "SCHEDULED");

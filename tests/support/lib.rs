@@ -34,4 +34,4 @@ pub use proxy::{Proxy, free_port};
 pub use python::python;
 pub use sender::{Fixture, PROVIDERS, RECIPIENT, Sender, mailgun, webhook_settings};
 pub use socket::{Received, Socket};
-pub use waiting::{until, until_at_most};
+pub use waiting::{LOCK_WAITERS, until, until_at_most};

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 /// The interval between two checks of a condition.
 const PACE: Duration = Duration::from_millis(20);
 
+/// The statements that wait for a lock of PostgreSQL, as what follows `FROM`. Those of the upkeep of webhooks, which can
+/// begin at any time, are left out.
+pub const LOCK_WAITERS: &str = "pg_stat_activity WHERE datname = current_database() \
+    AND wait_event_type = 'Lock' AND query !~ 'campaign_(provider|unmatched|awaited|message)'";
+
 /// Waits until a condition holds.
 ///
 /// # Panics

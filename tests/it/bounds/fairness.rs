@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, Socket, TestApp, on_both_databases, until};
+use campaigns_tests::{
+    Backend, LOCK_WAITERS, Organization, Socket, TestApp, on_both_databases, until,
+};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -31,8 +33,7 @@ async fn hold(app: &TestApp, campaign: Uuid) -> DatabaseTransaction {
 
 /// The number of PostgreSQL statements that wait for a lock.
 async fn waiting(app: &TestApp) -> i64 {
-    app.count("pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-        .await
+    app.count(LOCK_WAITERS).await
 }
 
 #[on_both_databases]

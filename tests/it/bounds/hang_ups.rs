@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, TestApp, on_both_databases, until};
+use campaigns_tests::{Backend, LOCK_WAITERS, TestApp, on_both_databases, until};
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,10 +18,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// The backends whose statement contains this word and waits for a lock.
 async fn waiting(app: &TestApp, word: &str) -> Vec<i32> {
-    let sql = format!(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-         AND wait_event_type = 'Lock' AND query LIKE '%{word}%'"
-    );
+    let sql = format!("SELECT pid FROM {LOCK_WAITERS} AND query LIKE '%{word}%'");
     app.rows(&sql).await.iter().map(|row| row.try_get("", "pid").unwrap()).collect()
 }
 
@@ -155,11 +152,8 @@ async fn statements_are_canceled_while_a_look_up_takes_long() {
         .await
         .unwrap();
     let _looking = tokio::spawn(async move { client.ask(READ, json!({})).await });
-    let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-               AND wait_event_type = 'Lock' AND query NOT LIKE '%swept%' AND query LIKE ";
-    // the upkeep of webhooks waits as well
     let count = async |word: &str| {
-        let statement = format!("{sql}'%{word}%'");
+        let statement = format!("SELECT pid FROM {LOCK_WAITERS} AND query LIKE '%{word}%'");
         let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, statement);
         other.query_all_raw(statement).await.unwrap().len()
     };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use campaigns_scope::Options;
-use campaigns_tests::{Answer, Backend, Organization, TestApp, until};
+use campaigns_tests::{Answer, Backend, LOCK_WAITERS, Organization, TestApp, until};
 use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
@@ -43,10 +43,8 @@ async fn with_a_campaign(app: &TestApp, name: &str) -> Organization {
 }
 
 async fn until_waiting(app: &TestApp, wanted: i64) {
-    let waiting =
-        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("statements wait", Duration::from_secs(5), async || app.count(waiting).await == wanted)
-        .await;
+    let soon = Duration::from_secs(5);
+    until("statements wait", soon, async || app.count(LOCK_WAITERS).await == wanted).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use std::{
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Client, Pooler, Socket, TestApp, TestDatabase, until};
+use campaigns_tests::{
+    Backend, Binary, Client, LOCK_WAITERS, Pooler, Socket, TestApp, TestDatabase, until,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -65,11 +67,9 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     lock.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
     let (member, id) = (acme.member.clone(), made.campaigns[0]);
     let asked = tokio::spawn(async move { member.ask(UPDATE, json!({ "id": id })).await });
-    let waiting =
-        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("it waits", Duration::from_secs(5), async || app.count(waiting).await == 1).await;
+    until("it waits", Duration::from_secs(5), async || app.count(LOCK_WAITERS).await == 1).await;
     asked.abort();
-    until("it ends", Duration::from_secs(5), async || app.count(waiting).await == 0).await;
+    until("it ends", Duration::from_secs(5), async || app.count(LOCK_WAITERS).await == 0).await;
     lock.rollback().await.unwrap();
     // no setting of a transaction remains for the next user of the connection
     let shown = pooler.show("statement_timeout").await;
@@ -196,8 +196,6 @@ fn percentile(times: &mut [Duration], of_100: usize) -> Duration {
 
 const RUNNING: &str = "pg_stat_activity WHERE datname = current_database() \
     AND application_name = 'campaigns' AND state <> 'idle'";
-const WAITING: &str = "pg_stat_activity WHERE datname = current_database() \
-    AND application_name = 'campaigns' AND wait_event_type = 'Lock'";
 
 async fn hang_ups_delay_no_other(size: u32) {
     let (app, pooler) = behind(size, Settings::default()).await;
@@ -218,7 +216,8 @@ async fn hang_ups_delay_no_other(size: u32) {
     for round in 0..5 {
         alone.extend(times(&other.member, 40).await);
         let clients = hang_ups(&acme.member, &asked, 974 + 100 * round);
-        until("they wait", Duration::from_secs(10), async || app.count(WAITING).await > 0).await;
+        until("they wait", Duration::from_secs(10), async || app.count(LOCK_WAITERS).await > 0)
+            .await;
         attacked.extend(times(&other.member, 80).await);
         program.goes_on().await;
         for client in clients {
@@ -226,7 +225,8 @@ async fn hang_ups_delay_no_other(size: u32) {
             client.await.ok();
         }
         // abandoned statements end although their lock is not released
-        until("it ends", Duration::from_secs(10), async || app.count(WAITING).await == 0).await;
+        until("it ends", Duration::from_secs(10), async || app.count(LOCK_WAITERS).await == 0)
+            .await;
     }
     let (most, usual) = (percentile(&mut attacked, 90), percentile(&mut alone, 99));
     let limit = usual.max(Duration::from_millis(20)) * 3;
@@ -270,15 +270,15 @@ async fn timeouts_and_completions_cancel_no_other_program_behind_a_pooler() {
         let answer = acme.member.ask(UPDATE, variables.clone()).await;
         assert_eq!(answer.code(), "TIMEOUT");
         assert_eq!(answer.error()["extensions"]["committed"], false);
-        until("it ends", soon, async || app.count(WAITING).await == 0).await;
+        until("it ends", soon, async || app.count(LOCK_WAITERS).await == 0).await;
         let mut socket = Socket::of(&acme.member).await;
         for id in ["1", "2"] {
             socket.subscribe(id, UPDATE, variables.clone()).await;
         }
-        until("they wait", soon, async || app.count(WAITING).await > 0).await;
+        until("they wait", soon, async || app.count(LOCK_WAITERS).await > 0).await;
         socket.say(json!({ "type": "complete", "id": "1" })).await;
         drop(socket);
-        until("they end", soon, async || app.count(WAITING).await == 0).await;
+        until("they end", soon, async || app.count(LOCK_WAITERS).await == 0).await;
         program.goes_on().await;
     }
     lock.rollback().await.unwrap();

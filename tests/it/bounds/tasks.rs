@@ -11,7 +11,8 @@ use std::{
 
 use campaigns_server::Settings;
 use campaigns_tests::{
-    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases, until,
+    Backend, Client, LOCK_WAITERS, Organization, Received, Socket, TestApp, on_both_databases,
+    until,
 };
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
@@ -316,8 +317,7 @@ async fn all_calls_of_a_batch_are_answered_after_a_panic() {
         let member = acme.member.clone();
         calls.spawn(async move { member.ask(record, input).await });
     }
-    let waits = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    until("a call is being written", PATIENCE, async || app.count(waits).await > 0).await;
+    until("a call is being written", PATIENCE, async || app.count(LOCK_WAITERS).await > 0).await;
     app.panic_at(Some("INSERT INTO campaign_events"));
     hold.rollback().await.unwrap();
     while let Some(answer) = calls.join_next().await {
