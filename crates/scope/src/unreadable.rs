@@ -4,8 +4,9 @@
 
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::Display,
+    mem,
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
@@ -49,34 +50,37 @@ pub(crate) fn read_rows<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::M
 }
 
 /// Removes the rows with a value unknown to this version in one of these columns, which are the first
-/// columns of each row.
+/// columns of each row. Returns the removed rows with their positions.
 pub(crate) fn leave_out_unknown<E: EntityTrait>(
     rows: &mut Vec<QueryResult>,
     columns: &[E::Column],
-) -> Result<(), Error> {
+) -> Result<Vec<(usize, QueryResult)>, Error> {
     let checked = checked_columns::<E>();
+    let mut unreadable = BTreeSet::new();
     for (index, column) in columns.iter().enumerate() {
         let Some((_, checked)) = checked.iter().find(|(name, _)| *name == column.as_str()) else {
             continue;
         };
-        let mut failed = None;
-        rows.retain(|row| match checked.fault(row, index) {
-            Ok(None) => true,
-            Ok(Some(fault)) => {
+        for (position, row) in rows.iter().enumerate() {
+            if let Some(fault) = checked.fault(row, index)?
+                && unreadable.insert(position)
+            {
                 let why = format!("{}: {fault}", column.as_str());
                 leave_out(E::default().table_name(), &why);
-                false
             }
-            Err(error) => {
-                failed = Some(error);
-                true
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
         }
     }
-    Ok(())
+    let mut removed = Vec::with_capacity(unreadable.len());
+    if !unreadable.is_empty() {
+        for (position, row) in mem::take(rows).into_iter().enumerate() {
+            if unreadable.contains(&position) {
+                removed.push((position, row));
+            } else {
+                rows.push(row);
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// A column that can have a value with which its row cannot be shown.

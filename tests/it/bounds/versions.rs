@@ -1,8 +1,11 @@
 //! Two versions of the service on one database: the older one may not know values that the newer
 //! one stores.
 
-use campaigns_tests::{Backend, Binary, Postgres, Received, Socket, TestApp, serve_arguments};
-use serde_json::json;
+use campaigns_tests::{
+    Backend, Binary, Client, Postgres, Received, Socket, TestApp, on_both_databases,
+    serve_arguments,
+};
+use serde_json::{Value as Json, json};
 
 const FOLLOW: &str =
     "subscription ($after: String) { engagementEvents(after: $after) { node { id type } } }";
@@ -104,6 +107,88 @@ async fn an_unreadable_event_stops_no_feed() {
         .data(update, json!({ "input": [{ "id": made.sends[0], "status": "DELIVERED" }] }))
         .await;
     assert_eq!(data["updateSends"], json!({ "updated": 0, "unchanged": 1 }));
+}
+
+/// Follows a list from page to page in one direction until it ends, and returns the IDs.
+async fn followed(
+    client: &Client,
+    query: &str,
+    list: &str,
+    [more, cursor]: [&str; 2],
+) -> Vec<Json> {
+    let (mut ids, mut after) = (Vec::new(), Json::Null);
+    for _ in 0..1_000 {
+        let data = client.data(query, json!({ "cursor": after })).await;
+        let page = data.pointer(list).unwrap();
+        ids.extend(page["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()));
+        if page["pageInfo"][more] == false {
+            return ids;
+        }
+        after = page["pageInfo"][cursor].clone();
+        assert!(after.is_string(), "the list continues without a cursor: {page:#}");
+    }
+    panic!("the list does not end");
+}
+
+#[on_both_databases]
+async fn a_list_is_followed_through_pages_that_have_only_unreadable_rows(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = acme.populated(10).await;
+    let allowing = match app.database.backend {
+        Backend::Postgres => {
+            app.run(NEWER[1]).await;
+            ""
+        }
+        Backend::Sqlite => "PRAGMA ignore_check_constraints = ON;",
+    };
+    let all = acme.member.data("{ sends(first: 500) { nodes { id } } }", json!({})).await;
+    let mut readable: Vec<Json> =
+        all["sends"]["nodes"].as_array().unwrap().iter().map(|send| send["id"].clone()).collect();
+    // at the start, in the middle, and at the end
+    let count = readable.len();
+    for index in [count - 1, count - 2, count / 2 + 2, count / 2 + 1, count / 2, 2, 1, 0] {
+        let id = readable.remove(index);
+        app.run(&format!(
+            "{allowing} UPDATE campaign_sends SET status = 'deferred' WHERE id = {}",
+            app.literal(id.as_str().unwrap().parse().unwrap())
+        ))
+        .await;
+    }
+    let (forward, back) = (["hasNextPage", "endCursor"], ["hasPreviousPage", "startCursor"]);
+    let part =
+        "{ nodes { id status } pageInfo { hasNextPage endCursor hasPreviousPage startCursor } }";
+    for size in [1, 2] {
+        for order in ["", ", orderBy: [{ field: STATUS }]", ", orderBy: [{ field: CREATED_AT }]"] {
+            let list = |arguments: &str| {
+                format!("query ($cursor: String) {{ sends({arguments}{order}) {part} }}")
+            };
+            let query = list(&format!("first: {size}, after: $cursor"));
+            let mut ids = followed(&acme.member, &query, "/sends", forward).await;
+            let query = list(&format!("last: {size}, before: $cursor"));
+            let mut from_end = followed(&acme.member, &query, "/sends", back).await;
+            if order.is_empty() {
+                assert_eq!(ids, readable);
+            }
+            ids.sort_by_key(Json::to_string);
+            from_end.sort_by_key(Json::to_string);
+            let mut expected = readable.clone();
+            expected.sort_by_key(Json::to_string);
+            assert_eq!((&ids, &from_end), (&expected, &expected), "{order}");
+        }
+        // the lists of campaigns
+        let mut ids = Vec::new();
+        for campaign in &made.campaigns {
+            let query = format!(
+                "query ($cursor: String) {{ campaign(id: \"{campaign}\") {{ sends(first: {size}, \
+                 after: $cursor) {part} }} }}"
+            );
+            ids.extend(followed(&acme.member, &query, "/campaign/sends", forward).await);
+        }
+        ids.sort_by_key(Json::to_string);
+        let mut expected = readable.clone();
+        expected.sort_by_key(Json::to_string);
+        assert_eq!(ids, expected);
+    }
 }
 
 #[tokio::test]

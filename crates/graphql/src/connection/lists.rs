@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_graphql::Context;
 use campaigns_analytics::Scan;
 use campaigns_scope::{
-    OrganizationOwned, Page, Place, Scope, Scoped, Selects, SettledPosition, Window,
+    KeyValue, OrganizationOwned, Page, Place, Scope, Scoped, Selects, SettledPosition, Window,
 };
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
@@ -31,6 +31,15 @@ pub(super) struct ListPage<E: OrganizationOwned> {
     pub(super) more: bool,
     /// The number of rows of the whole list, if it was counted with the page.
     total: Option<u64>,
+    /// The keys of the outermost rows that were left out.
+    left_out: LeftOut,
+}
+
+/// The keys of the rows that were left out at the start and the end of a page.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    start: Option<Vec<KeyValue>>,
+    end: Option<Vec<KeyValue>>,
 }
 
 /// The parts of a list that are selected.
@@ -202,11 +211,36 @@ impl<T: ConnectionNode> Lists<T> {
         row: &Row<T::Entity>,
     ) -> Result<String, Error> {
         let read = row.result().expect("the rows of a page were read");
-        let keys = self.ordering.order.keys_of(read)?;
+        self.cursor_of(scope, &self.ordering.order.keys_of(read)?).await
+    }
+
+    /// The cursors of the first and the last row of a page. A row that was left out has one, so that the list can be
+    /// continued after a page of only such rows.
+    pub(super) async fn ends(
+        &self,
+        scope: &Scope,
+        page: &ListPage<T::Entity>,
+    ) -> Result<[Option<String>; 2], Error> {
+        let LeftOut { start, end } = &page.left_out;
+        let mut cursors = [None, None];
+        for (cursor, (left_out, row)) in
+            cursors.iter_mut().zip([(start, page.rows.first()), (end, page.rows.last())])
+        {
+            *cursor = match (left_out, row) {
+                (Some(keys), _) => Some(self.cursor_of(scope, keys).await?),
+                (None, Some(row)) => Some(self.cursor(scope, row).await?),
+                (None, None) => None,
+            };
+        }
+        Ok(cursors)
+    }
+
+    /// The cursor of a row with these keys.
+    async fn cursor_of(&self, scope: &Scope, keys: &[KeyValue]) -> Result<String, Error> {
         // a cursor of the feed includes its incarnation
         let incarnation =
             if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
-        self.ordering.cursor(scope, &keys, incarnation.as_deref())
+        self.ordering.cursor(scope, keys, incarnation.as_deref())
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
@@ -272,15 +306,16 @@ fn pages_of<E: OrganizationOwned>(
 ) -> HashMap<Option<Uuid>, ListPage<E>> {
     let mut all = Vec::new();
     let mut ends = Vec::new();
-    for (parent, Page { rows, more, total }) in pages {
+    for (parent, page) in pages {
+        let Page { rows, more, total, left_out_at_start: start, left_out_at_end: end } = page;
         all.extend(rows);
-        ends.push((parent, all.len(), more, total));
+        ends.push((parent, all.len(), more, total, LeftOut { start, end }));
     }
     let (mut rows, mut taken) = (rows::from_results::<E>(all, Arc::clone(columns)), 0);
-    let mut page = |(parent, end, more, total)| {
+    let page = |(parent, end, more, total, left_out)| {
         let rows = rows.by_ref().take(end - taken).collect();
         taken = end;
-        (parent, ListPage { rows, more, total })
+        (parent, ListPage { rows, more, total, left_out })
     };
-    ends.into_iter().map(&mut page).collect()
+    ends.into_iter().map(page).collect()
 }

@@ -179,9 +179,9 @@ pub(crate) struct PageInfo {
     has_next_page: bool,
     /// Whether the list has elements before this page. To fetch them, pass `startCursor` as `before`.
     has_previous_page: bool,
-    /// The cursor of the first element of the page. Null if the page is empty.
+    /// The cursor of the start of the page, usually that of its first element. Null if there is no element.
     start_cursor: Option<Text<String>>,
-    /// The cursor of the last element of the page. Null if the page is empty.
+    /// The cursor of the end of the page, usually that of its last element. Null if there is no element.
     end_cursor: Option<Text<String>>,
 }
 
@@ -243,15 +243,15 @@ impl<T: ConnectionNode> Connection<T> {
         let other_side = self.lists.window.cursor.is_some()
             && ctx.look_ahead().field(other).exists()
             && self.lists.has_other_side(scope, self.parent).await?;
-        let cursor = async |row: Option<&Row<T::Entity>>| match row {
-            Some(row) => self.lists.cursor(scope, row).await.map(|cursor| Some(Text(cursor))),
-            None => Ok(None),
+        let [start, end] = match page {
+            Some(page) => self.lists.ends(scope, page).await?,
+            None => [None, None],
         };
         Ok(PageInfo {
             has_next_page: if from_end { other_side } else { more },
             has_previous_page: if from_end { more } else { other_side },
-            start_cursor: cursor(page.and_then(|page| page.rows.first())).await?,
-            end_cursor: cursor(page.and_then(|page| page.rows.last())).await?,
+            start_cursor: start.map(Text),
+            end_cursor: end.map(Text),
         })
     }
 

@@ -191,13 +191,19 @@ impl Dialect {
     }
 }
 
-/// The position of text among these values.
+/// The position of a value that is not among these: after them.
+pub(crate) fn of_unknown(values: &[&'static str]) -> i64 {
+    i64::try_from(values.len()).unwrap_or(i64::MAX)
+}
+
+/// The position of text among these values, or [`of_unknown`].
 pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
     (0_i64..)
         .zip(values)
         .fold(CaseStatement::new(), |case, (index, value)| {
             case.case(text.clone().eq(*value), index)
         })
+        .case(text.clone().is_not_null(), of_unknown(values))
         .into()
 }
 

@@ -83,7 +83,7 @@ impl Scope {
             }
         }
         rows.into_iter()
-            .map(|(parent, rows)| Ok((parent, page_of::<E>(rows, columns, window)?)))
+            .map(|(parent, rows)| Ok((parent, page_of::<E>(rows, columns, order, window)?)))
             .collect()
     }
 

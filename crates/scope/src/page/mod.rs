@@ -70,6 +70,10 @@ pub struct Page {
     /// The number of rows of the whole list, if it was counted. It is read from the first row, so it
     /// is unknown for an empty page after a cursor.
     pub total: Option<u64>,
+    /// The keys of the row that was left out at the start of the page, if one was.
+    pub left_out_at_start: Option<Vec<KeyValue>>,
+    /// The keys of the row that was left out at the end of the page, if one was.
+    pub left_out_at_end: Option<Vec<KeyValue>>,
 }
 
 impl Scope {
@@ -115,7 +119,7 @@ impl Scope {
             let statement =
                 text::statement::<E>(backend, organization, columns, window.from_end, limit, build);
             let rows = self.reader(by_key).query_all_raw(statement).await?;
-            return page_of::<E>(rows, columns, window);
+            return page_of::<E>(rows, columns, order, window);
         }
         let select = build();
         let with_total = counted.map(|counted| {
@@ -134,7 +138,7 @@ impl Scope {
             None if is_counted && window.cursor.is_none() => Some(0),
             _ => None,
         };
-        let page = page_of::<E>(rows, columns, window)?;
+        let page = page_of::<E>(rows, columns, order, window)?;
         Ok(Page { total: total.map(i64::unsigned_abs), ..page })
     }
 
@@ -163,7 +167,7 @@ impl Scope {
             }
         }
         rows.into_iter()
-            .map(|(parent, rows)| Ok((parent, page_of::<E>(rows, columns, window)?)))
+            .map(|(parent, rows)| Ok((parent, page_of::<E>(rows, columns, order, window)?)))
             .collect()
     }
 
@@ -315,11 +319,12 @@ fn sort(
     }
 }
 
-/// The page of these rows. A row that this version cannot read counts towards the limit, so that the
-/// list continues after it.
+/// The page of these rows. A row that this version cannot read counts towards the limit, and the list
+/// continues after it, even if the page has no other rows.
 fn page_of<E: OrganizationOwned>(
     mut rows: Vec<QueryResult>,
     columns: &[E::Column],
+    order: &Order,
     window: &Window,
 ) -> Result<Page, Error> {
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
@@ -328,8 +333,15 @@ fn page_of<E: OrganizationOwned>(
     if window.from_end {
         rows.reverse();
     }
-    leave_out_unknown::<E>(&mut rows, columns)?;
-    Ok(Page { rows, more, total: None })
+    let count = rows.len();
+    let left_out = leave_out_unknown::<E>(&mut rows, columns)?;
+    // a row whose keys cannot be read either has no cursor
+    let keys_at = |position| {
+        let (_, row) = left_out.iter().find(|(at, _)| *at == position)?;
+        order.keys_of(row).ok()
+    };
+    let (left_out_at_start, left_out_at_end) = (keys_at(0), keys_at(count.saturating_sub(1)));
+    Ok(Page { rows, more, total: None, left_out_at_start, left_out_at_end })
 }
 
 impl Order {

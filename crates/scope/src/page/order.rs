@@ -10,7 +10,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Dialect, OrganizationOwned, dialect::position};
+use crate::{
+    Dialect, OrganizationOwned,
+    dialect::{of_unknown, position},
+};
+
+/// The longest value of an enum in PostgreSQL, in bytes.
+const LONGEST_ENUM_VALUE: usize = 63;
 
 /// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +38,9 @@ pub enum KeyKind {
     Integer,
     /// A row's ID.
     Id,
-    /// An enum type with this name and these values, in order.
+    /// An enum type with this name and these values, in order. Values of newer versions come where the type has them.
     Enum(&'static str, &'static [&'static str]),
-    /// An enum stored as text, by its position among these values.
+    /// An enum stored as text, by its position among these values. Others come after them.
     Position(&'static [&'static str]),
 }
 
@@ -73,12 +79,24 @@ impl KeyKind {
             | (Self::Time, KeyValue::Time(_))
             | (Self::Integer, KeyValue::Integer(_))
             | (Self::Id, KeyValue::Id(_)) => true,
-            (Self::Enum(_, values) | Self::Position(values), KeyValue::Text(value)) => {
-                values.contains(&value.as_str())
+            // a newer version can have stored other values
+            (Self::Enum(..) | Self::Position(_), KeyValue::Text(value)) => {
+                value.len() <= LONGEST_ENUM_VALUE
             }
             _ => false,
         }
     }
+}
+
+/// An enum's value that this version does not know, if the type has it. A cast of any text would fail.
+fn stored_enum_value(name: &str, text: &str) -> Expr {
+    Expr::cust_with_expr(
+        format!(
+            "(SELECT CAST(CAST(enumlabel AS text) AS {name}) FROM pg_catalog.pg_enum \
+             WHERE enumtypid = CAST('{name}' AS regtype) AND enumlabel = CAST($1 AS text))"
+        ),
+        Expr::val(text),
+    )
 }
 
 /// One key of an order.
@@ -161,14 +179,17 @@ impl OrderKey {
     /// A cursor's value, for comparison with [`OrderKey::ordered`].
     fn bound(&self, value: &KeyValue, dialect: Dialect) -> Expr {
         match (self.kind, value, dialect) {
-            (KeyKind::Enum(name, _), KeyValue::Text(text), Dialect::Postgres) => {
-                Expr::val(text.clone()).cast_as(Alias::new(name))
+            (KeyKind::Enum(name, values), KeyValue::Text(text), Dialect::Postgres) => {
+                if values.contains(&text.as_str()) {
+                    Expr::val(text.clone()).cast_as(Alias::new(name))
+                } else {
+                    stored_enum_value(name, text)
+                }
             }
             (KeyKind::Enum(_, values), KeyValue::Text(text), Dialect::Sqlite)
             | (KeyKind::Position(values), KeyValue::Text(text), _) => {
-                let position =
-                    values.iter().position(|value| value == text).unwrap_or(values.len());
-                Expr::val(i64::try_from(position).unwrap_or(i64::MAX))
+                let position = (0_i64..).zip(values).find(|(_, value)| **value == text.as_str());
+                Expr::val(position.map_or(of_unknown(values), |(position, _)| position))
             }
             (_, KeyValue::Text(text), _) => Expr::val(text.clone()),
             (_, KeyValue::StoredText(bytes), _) => {
