@@ -378,6 +378,54 @@ async fn an_event_for_another_recipient_does_not_count_for_the_send(app: TestApp
 }
 
 #[on_both_databases(settings = webhook_settings())]
+async fn opens_count_for_their_own_organization_and_recipient_alone_and_together(app: TestApp) {
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let (mine, theirs) = (Uuid::new_v4(), Uuid::new_v4());
+    sends(&app, acme.id, &[mine]).await;
+    sends(&app, other.id, &[theirs]).await;
+    let sender = Sender::new(&acme.admin, "SENDGRID").await;
+    let open = |send: Uuid, recipient: &str, at: i64| {
+        json!({
+            "event": "open", "email": recipient, "timestamp": 1_790_000_000 + at, "send_id": send,
+            "sg_event_id": format!("event-{at}"), "sg_message_id": format!("m{at}.recvd-1-1.0"),
+        })
+    };
+    let events = [
+        open(mine, RECIPIENT, 1),
+        open(mine, &RECIPIENT.to_uppercase(), 2),
+        open(mine, &format!("Ada <{RECIPIENT}>"), 3),
+        open(mine, "eve@example.com", 4),
+        open(mine, &format!("{RECIPIENT}\0"), 5),
+        open(mine, "", 6),
+        open(theirs, RECIPIENT, 7),
+        open(Uuid::new_v4(), RECIPIENT, 8),
+    ];
+    let posted = async |events: &[Json]| {
+        sender.post(events).await;
+        let stats = sender.stats(&acme.member).await;
+        ["recorded", "repeated", "unmatched"].map(|name| stats[name].as_i64().unwrap())
+    };
+    let mut expected = [0, 0, 0];
+    for event in &events {
+        let index = if event["timestamp"].as_i64().unwrap() % 10 <= 3 { 0 } else { 2 };
+        let no_address = event["email"] == "";
+        expected[if no_address { 0 } else { index }] += 1;
+        assert_eq!(posted(std::slice::from_ref(event)).await, expected, "{event}");
+    }
+    // all of them again, and then only the known ones again, with one that is new
+    expected[1] += 8;
+    assert_eq!(posted(&events).await, expected);
+    let again = [events[0].clone(), open(mine, RECIPIENT, 9), events[1].clone(), events[0].clone()];
+    expected = [expected[0] + 1, expected[1] + 3, expected[2]];
+    assert_eq!(posted(&again).await, expected);
+    assert_eq!(app.count("campaign_events").await, expected[0]);
+    assert_eq!(
+        other.member.data("{ events { totalCount } }", json!({})).await["events"]["totalCount"],
+        0
+    );
+}
+
+#[on_both_databases(settings = webhook_settings())]
 async fn a_token_of_mailgun_counts_once(app: TestApp) {
     let acme = app.organization("acme").await;
     let send = Uuid::new_v4();

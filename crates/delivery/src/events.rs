@@ -6,7 +6,7 @@ use campaigns_entity::{
     event::{self, EventType},
     send::{self, SendStatus},
 };
-use campaigns_scope::{Error, Scope, WebhookPart};
+use campaigns_scope::{Error, Scope};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
@@ -65,7 +65,7 @@ impl NewEvent {
         self.event_type == EventType::Bounce && self.bounce_type.or_else(said) != Some("soft")
     }
 
-    fn row(&self, id: Uuid) -> event::ActiveModel {
+    pub(crate) fn row(&self, id: Uuid) -> event::ActiveModel {
         let mut metadata = self.metadata.clone();
         if let Some(bounce_type) = self.bounce_type {
             metadata.insert("bounce_type".to_owned(), bounce_type.into());
@@ -222,25 +222,7 @@ pub(crate) async fn insert(
 ) -> Result<HashSet<Uuid>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
     let are_chosen = events.iter().any(|(_, event)| event.id.is_some());
-    of_inserted(events, scope.insert_events(&rows, are_chosen).await)
-}
-
-/// The same for events of one webhook, to whose figures a part is added.
-pub(crate) async fn insert_of_webhook(
-    scope: &Scope,
-    events: &[(Uuid, NewEvent)],
-    part: &WebhookPart,
-) -> Result<HashSet<Uuid>, RecordError> {
-    let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
-    of_inserted(events, scope.insert_events_of_webhook(&rows, part).await)
-}
-
-/// Says which event has a send that is missing.
-fn of_inserted(
-    events: &[(Uuid, NewEvent)],
-    inserted: Result<HashSet<Uuid>, Error>,
-) -> Result<HashSet<Uuid>, RecordError> {
-    match inserted {
+    match scope.insert_events(&rows, are_chosen).await {
         Err(Error::ReferenceNotFound { column, missing }) => {
             let missing: HashSet<Uuid> = missing.into_iter().collect();
             let is_missing = |(_, event): &(_, NewEvent)| missing.contains(&event.send_id);

@@ -4,6 +4,8 @@ use std::{fmt, net::IpAddr};
 
 use crate::bounds::{MAX_RECIPIENT, MAX_REDACTED, cut, start};
 
+/// What stands for a NUL, so that no stored address equals it.
+const REPLACEMENT: &str = "\u{fffd}";
 /// What stands for an address that was removed.
 const REMOVED: char = '…';
 
@@ -20,7 +22,8 @@ impl Address {
             .strip_suffix('>')
             .and_then(|text| text.rsplit_once('<'))
             .map_or(text, |(_, inner)| inner.trim());
-        Self(cut(&inner.to_lowercase(), MAX_RECIPIENT))
+        // PostgreSQL has no NUL in text
+        Self(cut(&inner.to_lowercase().replace('\0', REPLACEMENT), MAX_RECIPIENT))
     }
 
     /// Whether the text is this address.

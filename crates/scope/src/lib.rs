@@ -167,7 +167,7 @@ pub use raw::{Sql, ValuesTable};
 pub use row_security::Visibility;
 pub use scope::{
     BackgroundPermit, ExecutionPermit, FeedPage, InsertOutcome, Place, Scope, Scoped,
-    SettledPosition,
+    SendRecipient, SettledPosition,
 };
 pub use secrets::{Secret, Secrets};
 pub use sequence::FeedFault;

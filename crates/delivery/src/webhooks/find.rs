@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use campaigns_providers::{Address, Correlation};
-use campaigns_scope::{Error, FoundSend, Scope};
+use campaigns_scope::{Error, FoundSend, Scope, SendRecipient};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -50,6 +50,16 @@ impl Sought {
                 *hash == scope.address_hash(Address::new(address).as_str())?
             }
         })
+    }
+
+    /// The recipient that its send has to be to.
+    pub(super) fn recipient_of(&self, send_id: Uuid) -> Option<SendRecipient> {
+        let address = match self.recipient.as_ref()? {
+            Recipient::Address(address) => address.as_str().to_owned(),
+            // no address is a hash
+            Recipient::Hash(hash) => hash.clone(),
+        };
+        Some(SendRecipient { send_id, address })
     }
 
     /// The recipient to look for, if an event without IDs can be found by it.

@@ -13,7 +13,7 @@ use super::{
     change::Change,
     find::{Found, Sought, find},
 };
-use crate::{RecordError, batcher::BatchWork, events::insert_of_webhook};
+use crate::{RecordError, batcher::BatchWork};
 
 /// Requests of webhooks.
 pub(crate) struct Requests;
@@ -113,31 +113,30 @@ async fn take(scope: &Scope, rows: &[Row]) -> Result<Vec<Done>, RecordError> {
         .await
 }
 
-/// Takes requests that only add events of known sends to one webhook, such as opens. This needs no lock, so it takes two
-/// statements instead of a transaction. `None` if there is anything else.
+/// Takes requests that only add events of known sends to one webhook, such as opens. This needs no lock, so it is one
+/// statement instead of a transaction. `None` if there is anything else.
 async fn take_opens(scope: &Scope, rows: &[Row]) -> Result<Option<Vec<Done>>, RecordError> {
-    let mut events = Vec::new();
+    let parts = parts(rows, &vec![Done::Begun; rows.len()]);
+    let [part] = &parts[..] else { return Ok(None) };
+    let (mut new_events, mut recipients) = (Vec::new(), Vec::new());
     for row in rows {
         match row {
             Row::Begin(begin) if begin.once.is_some() => return Ok(None),
             Row::Begin(_) => {}
-            Row::Event(event) if event.change.adds_only_an_event() => events.push(&**event),
+            Row::Event(event) if event.change.adds_only_an_event() => {
+                let Some(send_id) = event.sought.send_id else { return Ok(None) };
+                let new_event = event.change.new_event(event.id, send_id);
+                new_events.extend(new_event.map(|new_event| new_event.row(event.id)));
+                recipients.extend(event.sought.recipient_of(send_id));
+            }
             Row::Event(_) => return Ok(None),
         }
     }
-    let mut parts = parts(rows, &vec![Done::Begun; rows.len()]);
-    if events.is_empty() || parts.len() != 1 {
+    if new_events.is_empty() {
         return Ok(None);
     }
-    let sought: Vec<_> = events.iter().map(|event| (&event.sought, event.change.at)).collect();
-    let found = find(scope, &sought).await?;
-    let mut new_events = Vec::with_capacity(events.len());
-    for (event, found) in events.iter().zip(found) {
-        let Found::Send(send_id) = found else { return Ok(None) };
-        let new_event = event.change.new_event(event.id, send_id);
-        new_events.extend(new_event.map(|new_event| (event.id, new_event)));
-    }
-    let mut new = insert_of_webhook(scope, &new_events, &parts.remove(0)).await?;
+    let inserted = scope.insert_events_of_webhook(&new_events, &recipients, part).await?;
+    let Some(mut new) = inserted else { return Ok(None) };
     let done = rows.iter().map(|row| match row {
         Row::Begin(_) => Done::Begun,
         // the first occurrence of a repeated event is new

@@ -197,13 +197,7 @@ impl Scope {
         statement: &Statement,
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
-        let written = self.executor().write_alone(statement).await;
-        let inserted = written.map_err(|(failure, again)| {
-            self.may_repeat.store(again, Ordering::Relaxed);
-            Error::from(failure)
-        })?;
-        let inserted: HashSet<Uuid> =
-            inserted.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+        let inserted = self.write_given(statement).await?;
         let is_left = |row: &&E::ActiveModel| match row.get(E::ID) {
             ActiveValue::Set(Value::Uuid(Some(id))) => !inserted.contains(&id),
             _ => true,
@@ -211,6 +205,16 @@ impl Scope {
         let left: Vec<E::ActiveModel> = rows.iter().filter(is_left).cloned().collect();
         self.check_references::<E>(&left).await?;
         Ok(inserted)
+    }
+
+    /// Runs a statement that inserts given rows, outside a transaction as its own, and returns the IDs of its result.
+    pub(super) async fn write_given(&self, statement: &Statement) -> Result<HashSet<Uuid>, Error> {
+        let written = self.executor().write_alone(statement).await;
+        let rows = written.map_err(|(failure, again)| {
+            self.may_repeat.store(again, Ordering::Relaxed);
+            Error::from(failure)
+        })?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 
     /// Updates each row by its ID. All rows have the same columns set, none of which is a reference.
@@ -296,7 +300,7 @@ impl Scope {
             E::ORGANIZATION.as_str(),
             is_given(self.dialect(), "id"),
         );
-        let rows = self.executor().reading().query_all_raw(self.with_ids(sql, ids)).await?;
+        let rows = self.reader(true).query_all_raw(self.with_ids(sql, ids)).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 

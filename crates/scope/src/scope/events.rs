@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use campaigns_entity::event;
 use sea_orm::{ActiveValue, ConnectionTrait, IdenStatic, Statement};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{
@@ -45,50 +45,108 @@ impl Scope {
     ) -> Result<HashSet<Uuid>, Error> {
         let given = GivenRows::<event::Entity>::of(rows);
         let sql = match self.dialect() {
-            Dialect::Postgres => of_postgres(&given, rows, are_chosen, ""),
+            Dialect::Postgres if are_chosen => of_postgres(&given, rows, Inserted::Chosen),
+            Dialect::Postgres => of_postgres(&given, rows, Inserted::Plain),
             Dialect::Sqlite => of_sqlite(&given, are_chosen),
         };
         self.insert_given::<event::Entity>(&self.with_rows(sql, &given.rows), rows).await
     }
 
-    /// Inserts events with chosen IDs that came to one webhook, like [`Self::insert_events`], and adds a part to the
-    /// figures of the webhook: those of the part, the new events as recorded, and the others as repeated.
-    /// PostgreSQL does so in one statement.
+    /// Inserts events with chosen IDs that came to one webhook, and adds a part to the figures of the webhook: those of
+    /// the part, the new events as recorded, and the others as repeated. Returns the IDs of the new events, or `None` if
+    /// the organization does not have one of the sends, or the contact of one has another address than its recipient.
+    /// Addresses are compared in lower case. Nothing is stored then. PostgreSQL does all of it in one statement.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if the organization does not have one of the sends. Nothing is stored then.
+    /// Any error of the database.
     pub async fn insert_events_of_webhook(
         &self,
         rows: &[event::ActiveModel],
+        recipients: &[SendRecipient],
         part: &WebhookPart,
-    ) -> Result<HashSet<Uuid>, Error> {
+    ) -> Result<Option<HashSet<Uuid>>, Error> {
         let mut part = part.clone();
         let all = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         if self.dialect() == Dialect::Sqlite {
             return self
                 .transaction(async |scope| {
+                    if !scope.has_sends_to(rows, recipients).await? {
+                        return Ok(None);
+                    }
                     let new = scope.insert_events(rows, true).await?;
                     part.stats.recorded = i64::try_from(new.len()).unwrap_or(i64::MAX);
                     part.stats.repeated = all - part.stats.recorded;
                     scope.add_webhook_parts(&[part]).await?;
-                    Ok(new)
+                    Ok(Some(new))
                 })
                 .await;
         }
         part.stats.repeated = all;
         let given = GivenRows::<event::Entity>::of(rows);
-        let (_, whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
-        let part_of_events = webhooks::part_of_events(&whole);
-        let sql = of_postgres(&given, rows, true, &part_of_events);
+        let part = webhooks::row_of_part(&part);
+        let recipients: Json = recipients.iter().map(SendRecipient::to_json).collect();
         let values = [
             self.organization().into(),
             given.rows.to_string().into(),
-            Json::from(vec![webhooks::row_of_part(&part)]).to_string().into(),
+            Json::from(vec![part.clone()]).to_string().into(),
+            recipients.to_string().into(),
         ];
         let backend = self.executor().get_database_backend();
+        let sql = of_postgres(&given, rows, Inserted::OfWebhook);
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        self.insert_given::<event::Entity>(&statement, rows).await
+        let mut stored = self.write_given(&statement).await?;
+        let is_whole = part["id"].as_str().and_then(|id| id.parse().ok());
+        Ok(is_whole.is_some_and(|id: Uuid| stored.remove(&id)).then_some(stored))
     }
+
+    /// Whether the organization has the sends of all events, to contacts with the addresses of the recipients.
+    async fn has_sends_to(
+        &self,
+        rows: &[event::ActiveModel],
+        recipients: &[SendRecipient],
+    ) -> Result<bool, Error> {
+        let ids = rows.iter().filter_map(|row| row.send_id.try_as_ref().copied());
+        let sends = self.found_sends(ids.clone()).await?;
+        let is_to = |recipient: &SendRecipient| {
+            let address = sends.get(&recipient.send_id).and_then(|send| send.address.as_ref());
+            address.is_some_and(|address| address.to_lowercase() == recipient.address)
+        };
+        Ok(ids.into_iter().all(|id| sends.contains_key(&id)) && recipients.iter().all(is_to))
+    }
+}
+
+/// The address that a send has to be to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SendRecipient {
+    /// The send.
+    pub send_id: Uuid,
+    /// The address, in lower case.
+    pub address: String,
+}
+
+impl SendRecipient {
+    fn to_json(&self) -> Json {
+        json!({ "send_id": self.send_id, "address": self.address })
+    }
+}
+
+/// The condition that the sends of the recipients in `$4` are the organization's and to these addresses. Each send is
+/// looked up by its ID.
+const ARE_TO_RECIPIENTS: &str = "NOT EXISTS (SELECT 1 FROM json_to_recordset(CAST($4 AS json)) \
+    AS recipient(send_id uuid, address text) WHERE recipient.address IS DISTINCT FROM \
+    (SELECT lower(contact.email) FROM campaign_sends AS send JOIN contacts AS contact \
+     ON contact.id = send.contact_id AND contact.org_id = send.org_id \
+     WHERE send.id = recipient.send_id AND send.org_id = $1))";
+
+/// How events are inserted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inserted {
+    /// With IDs that the service made.
+    Plain,
+    /// With IDs that clients chose, so that other organizations can have chosen the same.
+    Chosen,
+    /// With chosen IDs, if the recipients in `$4` are right, and with the part in `$3`.
+    OfWebhook,
 }
 
 /// The columns that are given, but for the ID.
@@ -97,21 +155,28 @@ fn others(given: &GivenRows<event::Entity>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// `more` is a further item of WITH that can read `new`, the IDs of the new events, if IDs are chosen.
+/// The statement returns the IDs of the new events, and with [`Inserted::OfWebhook`] that of the part.
 fn of_postgres(
     given: &GivenRows<event::Entity>,
     rows: &[event::ActiveModel],
-    are_chosen: bool,
-    more: &str,
+    inserted: Inserted,
 ) -> String {
     let others = others(given);
+    let are_chosen = inserted != Inserted::Plain;
     let is_ordered = rows.is_sorted_by_key(|row| match &row.id {
         ActiveValue::Set(id) => Some(*id),
         _ => None,
     });
     // rows in the order of their IDs get their positions when they are inserted
     let is_placed = rows.len() > 1 && (are_chosen || !is_ordered);
-    let (mut tables, whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
+    let (mut tables, mut whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
+    let (mut added, mut all) = (String::new(), "SELECT id FROM new");
+    if inserted == Inserted::OfWebhook {
+        // first, so that nothing is locked otherwise
+        whole = format!("{ARE_TO_RECIPIENTS} AND {whole}");
+        added = webhooks::part_of_events(&whole);
+        all = "SELECT id FROM new UNION ALL SELECT id FROM added";
+    }
     let typed = given.typed(Dialect::Postgres);
     let (place, position, order) = if is_placed {
         tables.insert(
@@ -152,7 +217,7 @@ fn of_postgres(
            AND 0 = (SELECT count(*) FROM campaign_events AS stored \
              WHERE coalesce(stored.chosen_id, stored.id) = given.id AND stored.org_id IS NOT DISTINCT FROM $1) \
            ORDER BY {order} ON CONFLICT DO NOTHING RETURNING chosen_id AS id), \
-         new AS (SELECT id FROM inserted UNION ALL SELECT id FROM under_new_keys) {more} SELECT id FROM new",
+         new AS (SELECT id FROM inserted UNION ALL SELECT id FROM under_new_keys) {added} {all}",
         tables.join(", ")
     )
 }

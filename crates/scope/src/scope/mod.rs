@@ -8,6 +8,7 @@ mod selected;
 mod write;
 
 pub(crate) use bulk::{is_given, is_given_in};
+pub use events::SendRecipient;
 pub use feed::{FeedPage, Place, SettledPosition};
 pub(crate) use scoped::ConditionKind;
 pub use scoped::Scoped;

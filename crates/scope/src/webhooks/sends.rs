@@ -44,7 +44,7 @@ impl Scope {
             "SELECT {COLUMNS} FROM campaign_sends AS send {CONTACT} WHERE send.org_id = $1 AND {}",
             is_given(self.dialect(), "send.id")
         );
-        let rows = self.executor().reading().query_all_raw(self.with_ids(sql, ids)).await?;
+        let rows = self.reader(true).query_all_raw(self.with_ids(sql, ids)).await?;
         let sends = rows.iter().map(found).collect::<Result<Vec<_>, _>>()?;
         Ok(sends.into_iter().map(|send| (send.id, send)).collect())
     }
@@ -63,7 +63,7 @@ impl Scope {
              WHERE message.org_id = $1 AND {} ORDER BY send.id",
             is_given_text(self.dialect(), "message.compared")
         );
-        self.by_texts(sql, ids).await
+        self.by_texts(sql, ids, true).await
     }
 
     /// The organization's latest sends to these addresses, by address in lower case.
@@ -80,16 +80,17 @@ impl Scope {
              ORDER BY sent DESC, send.id LIMIT {MOST_BY_ADDRESS}",
             is_given_text(self.dialect(), "lower(contact.email)")
         );
-        self.by_texts(sql, addresses).await
+        self.by_texts(sql, addresses, false).await
     }
 
     async fn by_texts(
         &self,
         sql: String,
         texts: impl IntoIterator<Item = String>,
+        by_key: bool,
     ) -> Result<HashMap<String, Vec<FoundSend>>, Error> {
         let texts: Json = texts.into_iter().map(Json::String).collect();
-        let rows = self.executor().reading().query_all_raw(self.with_rows(sql, &texts)).await?;
+        let rows = self.reader(by_key).query_all_raw(self.with_rows(sql, &texts)).await?;
         let mut sends = HashMap::<_, Vec<_>>::new();
         for row in &rows {
             let StoredText(by) = row.try_get("", "found_by")?;

@@ -66,7 +66,8 @@ fn given_of_postgres(parameter: &str) -> String {
     )
 }
 
-/// An item of WITH that adds the part in `$3` if `whole` holds. Of its `repeated` events, those in `new` are recorded.
+/// An item of WITH, `added`, that adds the part in `$3` if `whole` holds, and has its ID then. Of its `repeated` events,
+/// those in `new` are recorded.
 pub(crate) fn part_of_events(whole: &str) -> String {
     let numbers = NUMBERS.map(|name| match name {
         "recorded" => "(SELECT count(*) FROM new)".to_owned(),
@@ -75,7 +76,7 @@ pub(crate) fn part_of_events(whole: &str) -> String {
     });
     format!(
         ", added AS (INSERT INTO campaign_provider_stats (id, org_id, webhook_id, {}, {TEXTS}) \
-           SELECT id, $1, webhook_id, {}, {TEXTS} FROM {} WHERE {whole})",
+           SELECT id, $1, webhook_id, {}, {TEXTS} FROM {} WHERE {whole} RETURNING id)",
         NUMBERS.join(", "),
         numbers.join(", "),
         given_of_postgres("$3"),
